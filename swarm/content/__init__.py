@@ -1,0 +1,1 @@
+"""Content: chunks and manifests. Pure."""

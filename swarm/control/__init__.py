@@ -1,0 +1,1 @@
+"""Control: the local HTTP API of the daemon."""

@@ -1,0 +1,1 @@
+"""Disk: SQLite, safe file access, scanning, watching, installing."""

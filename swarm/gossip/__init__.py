@@ -1,0 +1,1 @@
+"""Gossip: what each peer lacks, and how two tries are compared. Pure."""

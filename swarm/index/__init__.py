@@ -1,0 +1,1 @@
+"""The index: records, versions, the view and the Merkle trie. Pure."""

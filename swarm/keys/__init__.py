@@ -1,0 +1,1 @@
+"""Keys: the chain of folder secrets, printed keys, device identity, certificates, sealing."""

@@ -1,0 +1,1 @@
+"""Network: one UDP socket, QUIC, lanes."""

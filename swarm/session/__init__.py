@@ -1,0 +1,1 @@
+"""Session: the handshake and the conversation with one peer. Pure."""

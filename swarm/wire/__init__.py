@@ -1,0 +1,1 @@
+"""The wire: messages, their strict codec, framing. Pure."""
