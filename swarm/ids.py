@@ -5,6 +5,7 @@ All identifiers are `bytes` of a fixed length. They are NewTypes, so that mypy t
 
 from __future__ import annotations
 
+from enum import IntEnum
 from typing import NamedTuple, NewType
 
 DeviceId = NewType("DeviceId", bytes)  # 32 bytes, the device's Ed25519 public key
@@ -24,6 +25,14 @@ HASH_BYTES = 32
 NO_CONTENT = ContentId(b"")
 
 
+class Kind(IntEnum):
+    """What a name stands for. The numbers are part of the record format."""
+
+    FILE = 1
+    DIRECTORY = 2
+    SYMLINK = 3
+
+
 class Dot(NamedTuple):
     """One event of one device: its `seq`-th record in this life."""
 
@@ -34,3 +43,18 @@ class Dot(NamedTuple):
 def short(identifier: bytes) -> str:
     """The first 8 hex digits, for people and logs."""
     return identifier[:4].hex()
+
+
+def parent_of(path: str) -> str:
+    """The directory that holds `path`; "" is the folder's root."""
+    return path.rpartition("/")[0]
+
+
+def name_of(path: str) -> str:
+    """The last component of `path`."""
+    return path.rpartition("/")[2]
+
+
+def join_path(directory: str, name: str) -> str:
+    """`name` in `directory`, where "" is the folder's root."""
+    return f"{directory}/{name}" if directory else name

@@ -12,18 +12,12 @@ The real one is `swarm.disk.safefs.SafeFileSystem`; its twin in memory is `swarm
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from swarm.ids import Kind
 
 OURS = ".swarm"  # everything of ours in a shared folder is below this name
-
-
-class Kind(IntEnum):
-    """What a name stands for. Numbers are part of the record format."""
-
-    FILE = 1
-    DIRECTORY = 2
-    SYMLINK = 3
 
 
 @dataclass(frozen=True, slots=True)

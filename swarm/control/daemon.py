@@ -1,0 +1,67 @@
+"""What the control API may ask of a running daemon. The node implements it; tests use a fake."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """The answer to share and join."""
+
+    key: str  # the write key with current hints, one line (a secret)
+    folder: str  # the folder's id, hex
+    name: str
+    path: str  # absolute
+    notes: tuple[str, ...]  # sentences for people: what the key allows, how reachable this device is
+
+
+@dataclass(frozen=True, slots=True)
+class Waited:
+    """The answer to wait."""
+
+    done: bool
+    missing: tuple[str, ...]  # sentences: who or what is not there yet
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a join into a directory that has files would merge."""
+
+    here: int  # files only in the directory
+    there: int  # files only in the folder; unknown before a member answered: 0
+    same: int
+    differ: int
+
+
+class Daemon(Protocol):
+    """Every method may raise UserError, whose message, hint and exit code go back to the command line as they are."""
+
+    async def share(self, path: str, name: str | None) -> Shared:
+        """Shares an absolute path, created if missing. Sharing it again gives the same secret."""
+        ...
+
+    async def join(self, invitation: str, path: str | None, merge: bool) -> Shared:
+        """Joins with a printed key and its hints.
+
+        path: absolute, or None for ~/NAME, which must then be empty or absent (UserError, exit 2).
+        merge: whether merging with files already at an explicit `path` was agreed to (else UserError, exit 6).
+        """
+        ...
+
+    async def status(self) -> dict[str, Any]:
+        """The object of `swarm status --json`."""
+        ...
+
+    async def wait(self, path: str, device: str | None, peers: int, timeout: float | None) -> Waited:
+        """Returns when this device and every connected member are identical and need nothing; path: absolute."""
+        ...
+
+    async def key(self, path: str, kind: str) -> str:
+        """The folder's key of a kind: "write", "read", "blind" or "owner". path: absolute, in or at a shared folder."""
+        ...
+
+    async def stop(self) -> None:
+        """Begins a clean end; returns at once."""
+        ...
