@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 class TrieNode(NamedTuple):
     """An inner node: more than BUCKET leaves are below it."""
 
-    count: int  # leaves below
+    leaves: int  # how many are below
     children: bytes  # 16 hashes of 32 bytes, zeros where there is nothing
 
 
 class TrieStore(Protocol):
-    """Where one trie keeps its leaves and inner nodes. A prefix is a string of lower-case hex digits, "" for the root."""
+    """Where one trie keeps its leaves and inner nodes. A prefix is a string of hex digits, "" for the root."""
 
     def leaves(self, prefix: str, limit: int) -> list[tuple[PathKey, bytes]]:
         """The first `limit` (key, leaf hash) with this prefix, sorted by key."""
