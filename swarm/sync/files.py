@@ -97,6 +97,11 @@ class FileSystem(Protocol):
         """The names in a directory, unordered."""
         ...
 
+    def scan(self, path: str) -> dict[str, Stat]:
+        """Every name in a directory with its Stat; names that vanish meanwhile are left out; a mount point below the
+        root has kind None."""
+        ...
+
     def open(self, path: str) -> Reader:
         """A regular file to read; never blocks on a FIFO; OSError(EINVAL) for anything but a regular file."""
         ...

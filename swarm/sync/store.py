@@ -90,8 +90,8 @@ class Store(Protocol):
         """Whether any register strictly below `path` has a record that is no tombstone."""
         ...
 
-    def paths_below(self, path: str) -> list[str]:
-        """Paths strictly below `path` whose register has a record that is no tombstone, sorted by UTF-8 bytes."""
+    def paths_below(self, path: str, limit: int) -> list[str]:
+        """The first `limit` paths strictly below `path` whose register has a live record, by UTF-8 bytes."""
         ...
 
     # -- the Merkle tries over the registers

@@ -1,0 +1,100 @@
+"""`swarm VERB …`: finds the verb, runs it, and turns every failure into an exit code and at most two lines.
+
+Start-up counts, since people and scripts call this often: only the module of the verb that was asked for is imported,
+and each imports what it needs when it needs it. Only argparse: typer and rich would cost 120 ms before the first line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from importlib import import_module
+from typing import Any, Final, NoReturn
+
+from swarm import __version__
+from swarm.cli import terminal
+from swarm.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, SwarmError, UserError
+
+# verb -> what `swarm --help` says of it. The module swarm.cli.VERB has configure(parser) and run(options) -> exit code.
+VERBS: Final = {
+    "share": "share a directory and print its key",
+    "join": "join a shared folder with a key",
+    "status": "what is shared, with whom, how far along",
+    "wait": "return when everybody connected is identical",
+    "key": "print a key of a folder",
+    "run": "run the daemon in the foreground",
+    "stop": "end the daemon of this home",
+}
+
+_AFTER: Final = """\
+exit codes: 0 done, 1 failed, 2 wrong usage, 3 no such folder or peer, 4 timed out, 5 bad key,
+6 held: needs a decision, 130 interrupted. State lives in $SWARM_HOME."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one command. arguments: without the program's name; None takes the process's. Returns the exit code."""
+    _make_streams_tolerant()
+    try:
+        code = _dispatch(sys.argv[1:] if arguments is None else arguments)
+        sys.stdout.flush()
+    except SwarmError as error:
+        terminal.report(error)
+        return error.code if isinstance(error, UserError) else EXIT_FAILED
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:  # the reader has what it wants, as in `swarm status | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes at exit
+        return EXIT_FAILED
+    except Exception as error:
+        if os.environ.get("SWARM_DEBUG") == "1":
+            import traceback
+
+            traceback.print_exc()
+        what = f"{type(error).__name__}: {error}"
+        terminal.report(SwarmError(f"this is a bug in swarm: {what}", "SWARM_DEBUG=1 shows where; please report it"))
+        return EXIT_FAILED
+    return code
+
+
+def _dispatch(arguments: list[str]) -> int:
+    verb = next((argument for argument in arguments if not argument.startswith("-")), None)
+    parser = _Parser("swarm", description="One key, and your folder is on all your machines.", epilog=_AFTER)
+    parser.add_argument("--version", action="version", version=f"swarm {__version__}")
+    verbs = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser, title="commands")
+    for name, summary in VERBS.items():
+        child = verbs.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
+        if name == verb:
+            module = import_module(f"swarm.cli.{name}")
+            module.configure(child)
+            child.set_defaults(run=module.run)
+    if verb is not None and verb not in VERBS:
+        raise _unknown(verb)
+    options = parser.parse_args(arguments)
+    return int(options.run(options))
+
+
+def _unknown(verb: str) -> UserError:
+    from difflib import get_close_matches
+
+    likely = get_close_matches(verb, VERBS, n=1)
+    hint = f"did you mean swarm {likely[0]}?" if likely else f"commands: {', '.join(VERBS)}"
+    return UserError(f"there is no command {verb[:80]!a}", hint, EXIT_USAGE)
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse, but its errors read like ours and options are never guessed from their beginnings."""
+
+    def __init__(self, prog: str, **settings: Any) -> None:
+        settings.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        super().__init__(prog=prog, allow_abbrev=False, **settings)
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(message, f"see {self.prog} --help", EXIT_USAGE)
+
+
+def _make_streams_tolerant() -> None:
+    """A name that the terminal's encoding cannot show is shown with backslashes, not refused with a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")

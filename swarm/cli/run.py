@@ -1,0 +1,64 @@
+"""`swarm run`: the daemon in the foreground, for containers and services; in the background it is the same process."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Final
+
+from swarm.cli import launch, place
+from swarm.config import LOG_LEVELS, Config, parse_config, parse_listen
+from swarm.errors import UserError
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from pathlib import Path
+
+MAX_CONFIG: Final = 1 << 20  # bytes; a larger one is not a config file
+
+
+def configure(parser: ArgumentParser) -> None:
+    import argparse
+
+    parser.add_argument("--listen", metavar="HOST:PORT", type=parse_listen, help="UDP and TCP; port 47474 by default")
+    parser.add_argument("--no-dht", action="store_true", help="neither ask nor serve the DHT")
+    parser.add_argument("--no-lan", action="store_true", help="neither look nor announce on the local network")
+    parser.add_argument("--log-level", choices=LOG_LEVELS, help="how much is logged (info)")
+    parser.add_argument("--detached", action="store_true", help=argparse.SUPPRESS)  # what launch.command() says
+
+
+def run(options: Namespace) -> int:
+    home = place.home()
+    place.make_home(home)
+    config = _read_config(home / "config.toml").overridden(
+        listen=options.listen, log_level=options.log_level, no_dht=options.no_dht, no_lan=options.no_lan
+    )
+    lock = place.try_lock(home)
+    if lock is None:
+        if options.detached:
+            return launch.ALREADY
+        raise UserError("already running", "swarm stop ends it; another SWARM_HOME is another device")
+    with lock:
+        from swarm.node.main import run_daemon
+
+        return run_daemon(home, config, _say_ready)
+
+
+def _say_ready() -> None:
+    with contextlib.suppress(OSError):  # nobody listens any more, which is no reason not to serve
+        print("ready", flush=True)
+
+
+def _read_config(path: Path) -> Config:
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(MAX_CONFIG + 1)
+        text = content.decode()
+    except FileNotFoundError:
+        return Config()
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}", "it is read at every start; remove it for the defaults") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8", "save it as UTF-8") from error
+    if len(content) > MAX_CONFIG:
+        raise UserError(f"{path} is larger than {MAX_CONFIG} bytes", "is it the right file?")
+    return parse_config(text)

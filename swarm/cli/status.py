@@ -1,0 +1,102 @@
+"""`swarm status`: what is shared, with whom, how far along; a table for people, `--json` for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from swarm.cli import launch, terminal
+from swarm.cli.format import amount, below_home, moment, plural
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+LATEST_COLUMN: Final = 56  # where "latest on" stands, when what is left of it is not longer
+
+
+def configure(parser: ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="everything, for programs")
+
+
+def run(options: Namespace) -> int:
+    status = launch.daemon().ask("status")
+    if options.json:
+        print(json.dumps(status, indent=2))
+        return 0
+    now = datetime.now().astimezone()
+    for line in table(status, now):
+        print(line)
+    if not status["folders"]:
+        terminal.note("nothing is shared yet; swarm share PATH shares a directory, swarm join KEY joins one")
+    return 0
+
+
+def table(status: dict[str, Any], now: datetime) -> list[str]:
+    """The lines for people. now: for "3 days ago", with the time zone that times are shown in."""
+    lines: list[str] = []
+    for folder in status["folders"]:
+        if lines:
+            lines.append("")
+        lines += [_headline(folder), *_particulars(folder), *_peers(folder["peers"], now)]
+    return lines
+
+
+def _headline(folder: dict[str, Any]) -> str:
+    parts = (folder["name"], below_home(folder["path"]), plural(folder["files"], "file"), amount(folder["bytes"]))
+    left = "  ".join(terminal.printable(part) for part in parts)
+    peers = folder["peers"]
+    latest = (
+        f"latest on {sum(bool(peer['in_sync']) for peer in peers)} of {len(peers)}" if peers else "on no other device"
+    )
+    padding = " " * max(2, LATEST_COLUMN - len(left))
+    return _colour(left, "bold") + padding + latest
+
+
+def _particulars(folder: dict[str, Any]) -> list[str]:
+    """What is to be said of the folder on this device, when all is not simply well."""
+    lines = []
+    state, why = folder["state"], folder["why"]
+    if state != "in-sync":
+        reasons = [terminal.printable(why)] if why else []
+        if folder["need_files"] or folder["need_bytes"]:
+            reasons.append(f"{plural(folder['need_files'], 'file')}, {amount(folder['need_bytes'])} to come")
+        text = ": ".join([terminal.printable(state), "; ".join(reasons)] if reasons else [terminal.printable(state)])
+        lines.append("  " + _colour(text, "red" if state in ("held", "error") else "yellow"))
+    if folder["conflicts"]:
+        lines.append("  " + _colour(plural(folder["conflicts"], "conflict"), "yellow"))
+    if folder["cannot"]:
+        lines.append("  " + _colour(f"{plural(folder['cannot'], 'file')} cannot be held by this device", "yellow"))
+    return lines
+
+
+def _peers(peers: list[dict[str, Any]], now: datetime) -> list[str]:
+    rows = [(terminal.printable(peer["name"]), _how_far(peer), *_where(peer, now)) for peer in peers]
+    widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
+    lines = []
+    for peer, (name, far, route, rest) in zip(peers, rows, strict=True):
+        shade = "green" if peer["in_sync"] else "yellow"
+        far = _colour(far.ljust(widths[1]), shade if peer["connected"] else "dim")
+        # an away member's last column is a sentence: it starts where the routes start and widens nothing
+        where = f"{route.ljust(widths[2])}  {rest}" if peer["connected"] else rest
+        lines.append(f"  {name.ljust(widths[0])}  {far}  {where}".rstrip())
+    return lines
+
+
+def _how_far(peer: dict[str, Any]) -> str:
+    if peer["in_sync"]:
+        return "identical"
+    return f"{amount(peer['need_bytes'])} behind" if peer["need_bytes"] else "behind"
+
+
+def _where(peer: dict[str, Any], now: datetime) -> tuple[str, str]:
+    """Route and round trip of a connected member, "" and when it was last seen of one that is away."""
+    if peer["connected"]:
+        trip = peer["rtt_ms"]
+        return peer["route"] or "", "" if trip is None else f"{trip:.1f} ms" if trip < 9.95 else f"{trip:.0f} ms"
+    return "", f"last seen {moment(peer['last_seen'], now)}" if peer["last_seen"] else "never seen"
+
+
+def _colour(text: str, name: str) -> str:
+    return terminal.colour(text, name, sys.stdout)

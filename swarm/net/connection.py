@@ -1,0 +1,436 @@
+"""A link over one QUIC connection: drives aioquic's state machine between the socket, the clock and the lanes.
+
+aioquic does no I/O: datagrams go in, datagrams and events come out, and a timer says when to come again. The rules:
+- Everything happens on the loop's thread, and nothing here waits. Work per turn is bounded by the socket's batch on the
+  way in and by the pacer's burst on the way out.
+- After whatever happens: `_settle` (handle the events), then one `transmit` for all of it.
+- Whatever aioquic raises ends this connection and goes no further: its input was written by a stranger.
+- A peer is pinged after 5 s of silence and gone after 7 more; the wait begins with our ping, so that our own sleep or a
+  blocked loop is not held against it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import math
+from collections import deque
+from contextlib import suppress
+from typing import TYPE_CHECKING, Protocol
+
+from aioquic.quic import events
+
+from swarm.errors import BadPeer, SwarmError, Unavailable
+from swarm.net.carrier import VIRTUAL_ADDRESS
+from swarm.net.lane import CONTROL_STREAM, QuicLane, again
+
+if TYPE_CHECKING:
+    from aioquic.quic.events import ConnectionTerminated, QuicEvent
+
+    from swarm.net.capped import CappedConnection
+    from swarm.net.carrier import Carrier
+    from swarm.net.limits import Limits
+    from swarm.wire.lane import Route
+
+UNSENT_HIGH = 1 << 20  # bytes written and not on the wire, of all lanes of a link, above which writers wait
+UNSENT_LANE = 64 << 10  # but not those of a lane with less than this: the control lane passes the bulk
+LONGEST_REASON = 120  # characters of what a peer gives as its reason for closing
+FAREWELLS = 3  # times that our close is repeated to a peer that still sends, in the LINGER seconds after it
+LINGER = 2.0
+SHORTEST_SLEEP = 0.001  # seconds: the loop's timers are no finer, and a full socket must not make it spin
+TRAFFIC_SECRETS = ("CLIENT_TRAFFIC_SECRET_0", "SERVER_TRAFFIC_SECRET_0")
+
+
+class Secrets(Protocol):
+    """The log of TLS secrets that this connection's configuration was given."""
+
+    def getvalue(self) -> str: ...
+
+
+class Owner(Protocol):
+    """The endpoint, as a connection sees it."""
+
+    def claim(self, connection_id: bytes, connection: Connection) -> None:
+        """Datagrams to this id are for this connection."""
+
+    def release(self, connection_id: bytes) -> None:
+        """No longer."""
+
+    def established(self, connection: Connection) -> None:
+        """The handshake is complete."""
+
+    def trusted(self, connection: Connection) -> None:
+        """It is not a stranger's any more."""
+
+    def ended(self, connection: Connection) -> None:
+        """It carries nothing any more."""
+
+    def stalled(self, connection: Connection) -> None:
+        """It has something to send and the socket has no room."""
+
+
+class Connection:
+    """Implements `swarm.wire.lane.Link`."""
+
+    dialled: bool
+    binding: bytes
+    route: Route
+    address: tuple[str, int]
+
+    def __init__(
+        self,
+        quic: CappedConnection,
+        secrets: Secrets,
+        carrier: Carrier,
+        owner: Owner,
+        limits: Limits,
+        *,
+        dialled: bool,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._quic = quic
+        self._secrets: Secrets | None = secrets
+        self._carrier = carrier
+        self._owner = owner
+        self._limits = limits
+        self.dialled = dialled
+        self.binding = b""
+        self.route = carrier.route
+        self.address = carrier.address
+        self._lanes: dict[int, QuicLane] = {}
+        self._offered: deque[QuicLane] = deque()  # opened by the peer and not accepted yet
+        self._offer = asyncio.Event()
+        self._room = asyncio.Event()
+        self._established = asyncio.Event()
+        self._closed = asyncio.Event()
+        self._failure: SwarmError | None = None
+        self._claimed: set[bytes] = set()
+        self._farewell: list[bytes] = []
+        self._farewells = 0
+        self._soon: asyncio.Handle | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        # For the handshake, then for `trust`. Whoever dials has set a time for the handshake already.
+        self._deadline = math.inf if dialled else self._loop.time() + limits.stranger_seconds
+        self._established_at = 0.0
+        self._pinged_at: float | None = None
+        self._claim(quic.host_cid)
+
+    # What the session above uses: `swarm.wire.lane.Link`.
+
+    async def open_lane(self) -> QuicLane:
+        """A new lane; the first one of the side that dialled is the control lane. Raises Unavailable."""
+        self._check()
+        stream_id = self._quic.get_next_available_stream_id()
+        self._quic.send_stream_data(stream_id, b"")  # takes the id
+        lane = self._lanes[stream_id] = QuicLane(self, stream_id)
+        return lane
+
+    async def accept_lane(self) -> QuicLane:
+        """See `swarm.wire.lane.Link`."""
+        while not self._offered:
+            self._check()
+            self._offer.clear()
+            await self._offer.wait()
+        return self._offered.popleft()
+
+    def trust(self) -> None:
+        """See `swarm.wire.lane.Link`."""
+        if self._failure is None and not self._quic.trusted:
+            self._quic.trust(self._loop.time())
+            self._owner.trusted(self)
+            self._transmit_soon()
+
+    def round_trip(self) -> float | None:
+        """See `swarm.wire.lane.Link`."""
+        return self._quic.round_trip
+
+    def close(self, reason: str = "") -> None:
+        """Ends the link now; what lanes have queued is not sent. `reason` goes to the peer."""
+        self._end(Unavailable("the link was closed" + (f": {reason}" if reason else "")), reason)
+
+    async def wait_closed(self) -> None:
+        """See `swarm.wire.lane.Link`."""
+        await self._closed.wait()
+
+    # What the lanes use.
+
+    def put(self, lane: QuicLane, data: bytes) -> None:
+        """Queues bytes of a lane. Raises Unavailable where the peer no longer takes them."""
+        try:
+            self._quic.send_stream_data(lane.stream_id, data)
+        except (RuntimeError, ValueError):  # the stream was reset, or stopped by the peer
+            raise Unavailable("the peer has stopped reading this lane") from None
+        self._transmit_soon()
+
+    def finish(self, lane: QuicLane) -> None:
+        """Ends our direction of a lane."""
+        with suppress(RuntimeError, ValueError):  # the peer stopped it before we could
+            self._quic.send_stream_data(lane.stream_id, b"", end_stream=True)
+        self._transmit_soon()
+        self._forget_if_done(lane)
+
+    def taken(self, lane: QuicLane, size: int) -> None:
+        """The application has read `size` bytes of a lane."""
+        if self._quic.take(lane.stream_id, size):
+            self._transmit_soon()
+        self._forget_if_done(lane)
+
+    def crowded(self, lane: QuicLane) -> bool:
+        """Is there more waiting to be sent than a writer of this lane should add to?"""
+        return self._quic.unsent(lane.stream_id) > UNSENT_LANE and self._quic.unsent_in_all() > UNSENT_HIGH
+
+    async def room(self) -> None:
+        """Until something was sent, or nothing will be."""
+        self._room.clear()
+        await self._room.wait()
+
+    # What the endpoint uses.
+
+    def begin(self, addressed_to: bytes, datagram: bytes) -> None:
+        """The first datagram of somebody who dialled us. Nothing is kept of one that does not decrypt."""
+        self._claim(addressed_to)  # the peer's choice, until it knows an id of ours
+        self.receive(datagram)
+        if not self._quic.begun:
+            self._end(Unavailable("not a handshake"), tell=False)
+
+    async def establish(self) -> None:
+        """Dials. Returns when the handshake is complete; raises Unavailable."""
+        self._quic.connect(VIRTUAL_ADDRESS, self._loop.time())
+        self.transmit()
+        await self._established.wait()
+        if self._failure is not None:
+            raise Unavailable(self._failure.message)
+
+    def receive(self, datagram: bytes) -> None:
+        """One datagram for this connection. `batch_received` must follow."""
+        if self._failure is not None:
+            if self._farewells:
+                self._farewells -= 1
+                self._carrier.send(self._farewell)
+            return
+        try:
+            self._quic.receive_datagram(datagram, VIRTUAL_ADDRESS, self._loop.time())
+        except Exception as error:  # whatever a stranger's bytes can provoke in a library ends here
+            self._end(BadPeer(f"the peer's packet could not be handled: {type(error).__name__}"), "bad packet")
+
+    def batch_received(self) -> None:
+        """All that the socket had for us went through `receive`."""
+        if self._failure is None:
+            self._settle()
+            self.transmit()
+
+    def transmit(self) -> None:
+        """Sends what QUIC has to send now, and sets the timer for what comes later."""
+        if self._soon is not None:
+            self._soon.cancel()
+            self._soon = None
+        if self._failure is not None:
+            return
+        if self._carrier.blocked:
+            self._owner.stalled(self)
+            return
+        now = self._loop.time()
+        try:
+            datagrams = [data for data, _ in self._quic.datagrams_to_send(now)]
+        except Exception as error:
+            self._end(BadPeer(f"the peer's state could not be handled: {type(error).__name__}"), "bad state")
+            return
+        if datagrams:
+            refusal = self._carrier.send(datagrams)
+            if refusal is not None and not self._established.is_set():
+                self._end(Unavailable(f"the network refuses: {refusal.strerror or refusal}"), tell=False)
+                return
+            self._settle()  # new connection ids are claimed before the peer can use them
+            self._room.set()
+        if self._failure is None:
+            self._arm(now)
+
+    # Events.
+
+    def _settle(self) -> None:
+        while self._failure is None and (event := self._quic.next_event()) is not None:
+            self._handle(event)
+        if self._failure is None and (reason := self._quic.excess()) is not None:
+            self._end(BadPeer(f"the peer sent {reason}"), "limits exceeded")
+        if self._failure is None and (ending := self._quic.ending) is not None:
+            self._end(self._verdict(ending), tell=self._quic.at_fault)
+
+    def _handle(self, event: QuicEvent) -> None:
+        match event:
+            case events.StreamDataReceived(data=data, end_stream=complete, stream_id=stream_id):
+                lane = self._lanes.get(stream_id) or self._offered_lane(stream_id)
+                if lane is not None:
+                    lane.arrive(data, complete)
+                    self._forget_if_done(lane)
+            case events.StreamReset(stream_id=stream_id):
+                self._quic.forfeit(stream_id)
+                if (lane := self._lanes.get(stream_id)) is not None:
+                    self._abandon(lane)
+            case events.StopSendingReceived():
+                self._room.set()  # a writer of that lane waits for nothing now
+            case events.ConnectionIdIssued(connection_id=connection_id):
+                self._claim(connection_id)
+            case events.ConnectionIdRetired(connection_id=connection_id):
+                self._claimed.discard(connection_id)
+                self._owner.release(connection_id)
+            case events.HandshakeCompleted():
+                self._complete_handshake()
+            case _:
+                pass  # ping answers, ALPN: nothing to do
+
+    def _offered_lane(self, stream_id: int) -> QuicLane | None:
+        """The lane of a stream that the peer has just opened; None when it may not."""
+        if not self._quic.trusted and stream_id != CONTROL_STREAM:
+            self._end(BadPeer("a second lane before the peer was trusted"), "limits exceeded")
+            return None
+        if len(self._offered) > self._limits.lanes:
+            self._end(BadPeer("more lanes than were accepted"), "limits exceeded")
+            return None
+        lane = self._lanes[stream_id] = QuicLane(self, stream_id)
+        self._offered.append(lane)
+        self._offer.set()
+        return lane
+
+    def _abandon(self, lane: QuicLane) -> None:
+        """The peer has reset a lane. One that nobody accepted yet is as if it never was."""
+        lane.discard()
+        lane.fail(Unavailable("the peer has abandoned this lane"))
+        if lane in self._offered:
+            self._offered.remove(lane)
+            lane.close()
+
+    def _forget_if_done(self, lane: QuicLane) -> None:
+        if lane.done and self._lanes.pop(lane.stream_id, None) is not None:
+            self._quic.forget(lane.stream_id)
+
+    def _complete_handshake(self) -> None:
+        assert self._secrets is not None
+        lines = (line.split() for line in self._secrets.getvalue().splitlines())
+        secrets = {words[0]: words[2] for words in lines if len(words) == 3}
+        self._secrets = self._quic.configuration.secrets_log_file = None
+        material = b"".join(bytes.fromhex(secrets[name]) for name in TRAFFIC_SECRETS)
+        self.binding = hashlib.blake2b(material, person=b"swarm1-binding", digest_size=32).digest()
+        self._established_at = self._loop.time()
+        self._deadline = self._established_at + self._limits.stranger_seconds
+        self._established.set()
+        self._owner.established(self)
+
+    # Time.
+
+    def _arm(self, now: float) -> None:
+        wanted = max(min(self._next_look(now), self._quic.get_timer() or math.inf), now + SHORTEST_SLEEP)
+        if self._timer is not None:
+            if self._timer.when() <= wanted:
+                return  # it comes early, looks, and is set again: cheaper than a new timer for every packet
+            self._timer.cancel()
+        self._timer = self._loop.call_at(wanted, self._tick)
+
+    def _next_look(self, now: float) -> float:
+        """When `_watch` has something to decide."""
+        if not self._established.is_set():
+            return self._deadline
+        if self._pinged_at is None:
+            look = max(self._heard_at() + self._limits.quiet_seconds, now)
+        else:
+            look = self._pinged_at + self._limits.lost_seconds
+        return look if self._quic.trusted else min(look, self._deadline)
+
+    def _heard_at(self) -> float:
+        return max(self._quic.heard_at, self._established_at)
+
+    def _tick(self) -> None:
+        self._timer = None
+        now = self._loop.time()
+        self._watch(now)
+        if self._failure is not None:
+            return
+        try:
+            timer = self._quic.get_timer()
+            if timer is not None and now >= timer:
+                self._quic.handle_timer(now)
+        except Exception as error:
+            self._end(BadPeer(f"the peer's state could not be handled: {type(error).__name__}"), "bad state")
+            return
+        self._settle()
+        self.transmit()
+        if self._failure is None and self._timer is None:
+            self._arm(now)  # `transmit` had no room
+
+    def _watch(self, now: float) -> None:
+        """Strangers that take too long, and peers that fell silent."""
+        if now >= self._deadline and not (self._quic.trusted and self._established.is_set()):
+            what = "no word of who it is" if self._established.is_set() else "no answer"
+            self._end(Unavailable(f"{what} within {self._limits.stranger_seconds:g} seconds"), "too slow")
+        elif self._established.is_set():
+            heard = self._heard_at()
+            if self._pinged_at is not None and heard >= self._pinged_at:
+                self._pinged_at = None
+            if self._pinged_at is None:
+                if now >= heard + self._limits.quiet_seconds:
+                    self._pinged_at = now
+                    self._quic.send_ping(0)
+            elif now >= self._pinged_at + self._limits.lost_seconds:
+                self._end(Unavailable("the peer does not answer any more"), "silence")
+
+    def _transmit_soon(self) -> None:
+        if self._soon is None and self._failure is None:
+            self._soon = self._loop.call_soon(self._transmit_now)
+
+    def _transmit_now(self) -> None:
+        self._soon = None
+        self.transmit()
+
+    # The end.
+
+    def _verdict(self, ending: ConnectionTerminated) -> SwarmError:
+        reason = "".join(c for c in ending.reason_phrase[:LONGEST_REASON] if c.isprintable())
+        if self._quic.at_fault and self._established.is_set():
+            return BadPeer(f"the peer broke QUIC's rules: {reason}")
+        if self._quic.at_fault or ending.error_code:
+            return Unavailable(f"the connection failed: {reason or f'error {ending.error_code}'}")
+        return Unavailable("the peer closed the link" + (f": {reason}" if reason else ""))
+
+    def _end(self, failure: SwarmError, reason: str = "", tell: bool = True) -> None:
+        """Nothing comes or goes any more. `tell`: the peer gets a CONNECTION_CLOSE with `reason`."""
+        if self._failure is not None:
+            return
+        self._failure = failure
+        for handle in (self._soon, self._timer):
+            if handle is not None:
+                handle.cancel()
+        self._soon = self._timer = None
+        self._owner.ended(self)
+        if tell and self._say_farewell(reason):
+            self._loop.call_later(LINGER, self._release)
+        else:
+            self._release()
+        for lane in self._lanes.values():
+            lane.fail(failure)
+        for waiting in (self._established, self._offer, self._room, self._closed):
+            waiting.set()
+
+    def _say_farewell(self, reason: str) -> bool:
+        """Sends our close; True when there was one to send."""
+        try:
+            self._quic.close(reason_phrase=reason[:LONGEST_REASON])
+            self._farewell = [data for data, _ in self._quic.datagrams_to_send(self._loop.time())]
+        except Exception:
+            return False  # its state is what we close it for
+        if self._farewell:
+            self._farewells = FAREWELLS
+            self._carrier.send(self._farewell)
+        return bool(self._farewell)
+
+    def _claim(self, connection_id: bytes) -> None:
+        self._claimed.add(connection_id)
+        self._owner.claim(connection_id, self)
+
+    def _release(self) -> None:
+        for connection_id in self._claimed:
+            self._owner.release(connection_id)
+        self._claimed.clear()
+        self._farewells = 0
+
+    def _check(self) -> None:
+        if self._failure is not None:
+            raise again(self._failure)

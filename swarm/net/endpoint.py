@@ -1,0 +1,363 @@
+"""One UDP socket and all the links that go through it.
+
+Datagrams are told apart by their first byte: 0x40 and above is QUIC, below is for whoever asked for the rest (the DHT,
+routes). QUIC's are given to connections by connection id and never by source address, so that an address may change
+below a connection. What begins without a connection is a stranger's: it gets one only past `Admission`, with Retry when
+many have come, and nothing is kept of a handshake whose first packet does not decrypt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import io
+import logging
+import os
+import socket
+import ssl
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+from aioquic.buffer import Buffer  # type: ignore[attr-defined]
+from aioquic.quic.configuration import QuicConfiguration
+from aioquic.quic.packet import (
+    QuicPacketType,
+    QuicProtocolVersion,
+    encode_quic_retry,
+    encode_quic_version_negotiation,
+    pull_quic_header,
+)
+from aioquic.quic.retry import QuicRetryTokenHandler
+
+from swarm.errors import Unavailable
+from swarm.net.admission import Admission, Verdict
+from swarm.net.capped import STREAM_WINDOW, CappedConnection
+from swarm.net.carrier import DirectCarrier
+from swarm.net.certificate import ephemeral_certificate
+from swarm.net.connection import Connection
+from swarm.net.datagrams import bind_near
+from swarm.net.limits import Limits
+from swarm.net.path_mtu import BASE, LARGEST
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aioquic.quic.packet import QuicHeader
+
+    from swarm.net.datagrams import Address, Datagrams
+    from swarm.wire.lane import Link
+
+ALPN = "swarm/1"
+FIRST_QUIC_BYTE = 0x40
+LONG_HEADER = 0x80
+CONNECTION_ID = 8  # bytes, of every connection id that we issue
+VERSIONS = [int(QuicProtocolVersion.VERSION_1)]  # one: a second would only be more to attack
+PORT_TRIES = 50  # daemons on one machine, before something else must be wrong
+DIAL_ADDRESSES = 4  # of one name
+DIAL_STAGGER = 0.25  # seconds until the next address of a name is tried beside the first (RFC 8305)
+
+log = logging.getLogger(__name__)
+
+
+class Endpoint:
+    """Implements `swarm.net.network.Network`."""
+
+    def __init__(
+        self,
+        datagrams: Datagrams,
+        on_link: Callable[[Link], None],
+        on_other: Callable[[bytes, Address], None] | None,
+        limits: Limits,
+    ) -> None:
+        """For `open`."""
+        certificate, key = ephemeral_certificate()
+        self._datagrams = datagrams
+        self._on_link = on_link
+        self._on_other = on_other
+        self._limits = limits
+        self._admission = Admission(limits)
+        self._retry = QuicRetryTokenHandler()
+        self._configuration = QuicConfiguration(
+            alpn_protocols=[ALPN],
+            connection_id_length=CONNECTION_ID,
+            idle_timeout=limits.idle_seconds,
+            max_data=limits.stranger_bytes,
+            max_stream_data=STREAM_WINDOW,
+            verify_mode=ssl.CERT_NONE,  # see swarm.net.certificate
+            supported_versions=VERSIONS,
+            certificate=certificate,
+            private_key=key,
+        )
+        self._by_id: dict[bytes, Connection] = {}
+        self._links: dict[Connection, str] = {}  # the stranger's host, or "" for one that is none
+        self._touched: dict[Connection, None] = {}  # got something in this batch, in order
+        self._stalled: dict[Connection, None] = {}  # wait for room in the socket
+        self._closed = False
+
+    @classmethod
+    async def open(
+        cls,
+        host: str,
+        port: int,
+        *,
+        on_link: Callable[[Link], None],
+        on_other: Callable[[bytes, Address], None] | None = None,
+        limits: Limits | None = None,
+    ) -> Endpoint:
+        """Listens on `port` or the next free one; "" or "::" is every address, port 0 any port.
+
+        `on_link` gets each link that others open, once its handshake is complete; `on_other` gets datagrams that are
+        not QUIC. Both are called on the loop and must not wait. Raises Unavailable when nothing can be bound.
+        """
+        datagrams = bind_near(host, port, PORT_TRIES)
+        endpoint = cls(datagrams, on_link, on_other, limits or Limits())
+        datagrams.start(endpoint)
+        return endpoint
+
+    @property
+    def address(self) -> Address:
+        """See `swarm.net.network.Network`."""
+        return self._datagrams.address
+
+    @property
+    def links(self) -> int:
+        """Links alive, handshakes included."""
+        return self._admission.links
+
+    async def dial(self, host: str, port: int, timeout: float = 5.0) -> Link:
+        """See `swarm.net.network.Network`. A name's addresses are tried side by side, the first to answer wins."""
+        if self._closed:
+            raise Unavailable("this endpoint is closed")
+        try:
+            async with asyncio.timeout(timeout):
+                return await self._race(await self._resolve(host, port))
+        except TimeoutError:
+            raise Unavailable(f"no answer from {host} port {port} within {timeout:g} seconds") from None
+
+    async def close(self) -> None:
+        """See `swarm.net.network.Network`."""
+        if not self._closed:
+            self._closed = True
+            for connection in list(self._links):
+                connection.close("shutting down")
+            self._datagrams.close()
+
+    def send_other(self, data: bytes, address: Address) -> None:
+        """Sends one datagram that is not QUIC (its first byte below 0x40) from this endpoint's port."""
+        if not self._closed:
+            self._datagrams.send([data], address)
+
+    # Dialling.
+
+    async def _resolve(self, host: str, port: int) -> list[Address]:
+        if not 0 < port < 65_536:
+            raise Unavailable(f"{port} is no port")
+        try:
+            addresses = [str(ip_address(host))]
+        except ValueError:
+            try:
+                found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_DGRAM)
+            except (OSError, UnicodeError) as error:
+                raise Unavailable(f"the name {host} cannot be resolved: {error}") from None
+            addresses = [str(entry[4][0]) for entry in found]
+        usable = [a for a in dict.fromkeys(addresses) if self._datagrams.reaches(a) and not _is_nobody(a)]
+        if not usable:
+            raise Unavailable(f"{host} has no address that can be reached from here")
+        return [(address, port) for address in usable[:DIAL_ADDRESSES]]
+
+    async def _race(self, addresses: list[Address]) -> Link:
+        waiting = list(reversed(addresses))
+        attempts: set[asyncio.Task[Connection]] = set()
+        failure = Unavailable("nothing was dialled")
+        try:
+            while waiting or attempts:
+                if waiting:
+                    attempts.add(asyncio.create_task(self._dial_one(waiting.pop())))
+                pause = DIAL_STAGGER if waiting else None
+                done, _ = await asyncio.wait(attempts, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
+                for attempt in done:
+                    attempts.discard(attempt)
+                    try:
+                        winner = attempt.result()
+                    except Unavailable as error:
+                        failure = error
+                        continue
+                    return winner
+            raise failure
+        finally:
+            for attempt in attempts:
+                attempt.cancel()
+            for loser in await asyncio.gather(*attempts, return_exceptions=True):
+                if isinstance(loser, Connection):
+                    loser.close("another address answered")
+
+    async def _dial_one(self, address: Address) -> Connection:
+        connection = self._connect(address, is_client=True)
+        try:
+            await connection.establish()
+        except asyncio.CancelledError:
+            connection.close("another address answered")
+            raise
+        return connection
+
+    def _connect(
+        self,
+        address: Address,
+        *,
+        is_client: bool,
+        original_id: bytes | None = None,
+        retry_id: bytes | None = None,
+    ) -> Connection:
+        secrets = io.StringIO()
+        configuration = dataclasses.replace(self._configuration, is_client=is_client, secrets_log_file=secrets)
+        quic = CappedConnection(
+            configuration=configuration,
+            lanes=self._limits.lanes,
+            original_destination_connection_id=original_id,
+            retry_source_connection_id=retry_id,
+        )
+        carrier = DirectCarrier(self._datagrams, address)
+        connection = Connection(quic, secrets, carrier, self, self._limits, dialled=is_client)
+        self._links[connection] = "" if is_client else address[0]
+        self._admission.enter()
+        if not is_client:
+            self._admission.meet(address[0])
+        return connection
+
+    # What the socket tells us: `swarm.net.datagrams.Receiver`.
+
+    def datagram_received(self, data: bytes, address: Address) -> None:
+        if not data or self._closed:
+            return
+        if data[0] < FIRST_QUIC_BYTE:
+            self._hand_over(data, address)
+            return
+        if len(data) > LARGEST:
+            return  # nobody of ours sends these
+        connection = self._by_id.get(_destination(data))
+        if connection is not None:
+            connection.receive(data)
+            self._touched[connection] = None
+        elif data[0] & LONG_HEADER and len(data) >= BASE:
+            self._greet(data, address)
+
+    def batch_received(self) -> None:
+        touched, self._touched = self._touched, {}
+        for connection in touched:
+            connection.batch_received()
+
+    def socket_writable(self) -> None:
+        stalled, self._stalled = self._stalled, {}
+        for connection in stalled:
+            connection.transmit()
+
+    def _hand_over(self, data: bytes, address: Address) -> None:
+        if self._on_other is not None:
+            try:
+                self._on_other(data, address)
+            except Exception:
+                log.exception("a datagram that is not QUIC could not be handled")
+
+    # Strangers.
+
+    def _greet(self, data: bytes, address: Address) -> None:
+        """A first packet, perhaps. It is at least 1,200 bytes, so that no answer is larger than the question."""
+        try:
+            header = pull_quic_header(Buffer(data=data), host_cid_length=CONNECTION_ID)
+        except ValueError:
+            return
+        if header.packet_type is QuicPacketType.VERSION_NEGOTIATION:
+            return
+        if header.version not in VERSIONS:
+            answer = encode_quic_version_negotiation(header.destination_cid, header.source_cid, VERSIONS)
+            self._datagrams.send([answer], address)
+        elif header.packet_type is QuicPacketType.INITIAL and len(header.destination_cid) >= CONNECTION_ID:
+            self._admit(data, header, address)
+
+    def _admit(self, data: bytes, header: QuicHeader, address: Address) -> None:
+        original = self._original_id(header, address)
+        match self._admission.verdict(address[0], proved=original is not None):
+            case Verdict.PROVE_ADDRESS:
+                self._ask_again(header, address)
+            case Verdict.ADMIT:
+                connection = self._connect(
+                    address,
+                    is_client=False,
+                    original_id=header.destination_cid if original is None else original,
+                    retry_id=None if original is None else header.destination_cid,
+                )
+                connection.begin(header.destination_cid, data)
+                self._touched[connection] = None
+            case Verdict.REFUSE:
+                pass
+
+    def _original_id(self, header: QuicHeader, address: Address) -> bytes | None:
+        """What the first packet was addressed to, when this one carries our token; None when it proves nothing."""
+        if not header.token:
+            return None
+        try:
+            return self._retry.validate_token(
+                address=address,
+                destination_cid=header.destination_cid,
+                token=header.token,
+                now=asyncio.get_running_loop().time(),
+            )
+        except ValueError:
+            return None
+
+    def _ask_again(self, header: QuicHeader, address: Address) -> None:
+        assert header.version is not None
+        retry_id = os.urandom(CONNECTION_ID)
+        token = self._retry.create_token(
+            address=address,
+            original_destination_connection_id=header.destination_cid,
+            retry_source_connection_id=retry_id,
+            now=asyncio.get_running_loop().time(),
+        )
+        answer = encode_quic_retry(header.version, retry_id, header.source_cid, header.destination_cid, token)
+        self._datagrams.send([answer], address)
+
+    # What connections tell us: `swarm.net.connection.Owner`.
+
+    def claim(self, connection_id: bytes, connection: Connection) -> None:
+        self._by_id[connection_id] = connection
+
+    def release(self, connection_id: bytes) -> None:
+        self._by_id.pop(connection_id, None)
+
+    def established(self, connection: Connection) -> None:
+        if not connection.dialled:
+            try:
+                self._on_link(connection)
+            except Exception:
+                log.exception("a new link could not be handled")
+                connection.close("internal error")
+
+    def trusted(self, connection: Connection) -> None:
+        host = self._links.get(connection)
+        if host:
+            self._links[connection] = ""
+            self._admission.part(host)
+
+    def ended(self, connection: Connection) -> None:
+        host = self._links.pop(connection, None)
+        if host is not None:
+            self._admission.leave()
+            if host:
+                self._admission.part(host)
+        self._stalled.pop(connection, None)
+
+    def stalled(self, connection: Connection) -> None:
+        self._stalled[connection] = None
+
+
+def _destination(data: bytes) -> bytes:
+    """The destination connection id, by RFC 8999 for long headers and by our own length for short ones."""
+    if data[0] & LONG_HEADER:
+        return data[6 : 6 + data[5]] if len(data) > 6 else b""
+    return data[1 : 1 + CONNECTION_ID]
+
+
+def _is_nobody(host: str) -> bool:
+    address = ip_address(host)
+    return address.is_unspecified or address.is_multicast

@@ -1,0 +1,71 @@
+"""What two devices say to each other about themselves and about which folders they have in common. Numbers 1 to 15.
+
+SessionHello is the first message of both sides, and is for ever as it is here, but for fields added at its end: two
+versions that have nothing else in common must still be able to read it and say which of them is too old.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from swarm.ids import FOLDER_ID_BYTES, HASH_BYTES
+from swarm.keys.certificate import CERTIFICATE_BYTES
+from swarm.keys.role import Role
+from swarm.session.tags import MAX_TAGS
+from swarm.wire.schema import AtMost, Between, Exactly, UpTo, Vocabulary, message
+
+NONCE_BYTES: Final = 8
+MAX_NAME: Final = 64  # characters of a device's name: a line in a terminal
+MAX_SOFTWARE: Final = 64  # bytes
+MAX_ADDRESSES: Final = 16  # interfaces of one machine, both families; more is a list of victims to knock on
+MAX_HOST: Final = 45  # bytes: the longest spelling of an IPv6 address
+MAX_VERSION: Final = 2**16 - 1
+
+LAST_NUMBER: Final = 15  # messages above are the folders' (swarm.wire.messages)
+SESSION_MESSAGES: Final = Vocabulary()
+
+
+@message(SESSION_MESSAGES, 1)
+class SessionHello:
+    """Who is speaking, and which protocol versions it speaks."""
+
+    lowest: Annotated[int, Between(1, MAX_VERSION)]
+    highest: Annotated[int, Between(1, MAX_VERSION)]
+    software: Annotated[str, AtMost(MAX_SOFTWARE)]
+    name: Annotated[str, AtMost(4 * MAX_NAME)]
+    nonce: Annotated[bytes, Exactly(NONCE_BYTES)]
+    addresses: Annotated[
+        tuple[tuple[Annotated[str, AtMost(MAX_HOST)], Annotated[int, UpTo(65535)]], ...], AtMost(MAX_ADDRESSES)
+    ]
+
+
+@message(SESSION_MESSAGES, 2)
+class Member:
+    """The sender takes part in a folder, which both sides have proved to hold. An owner says that it may write."""
+
+    folder: Annotated[bytes, Exactly(FOLDER_ID_BYTES)]
+    role: Annotated[int, Between(Role.BLIND, Role.WRITE)]
+    certificate: Annotated[bytes, AtMost(CERTIFICATE_BYTES)]  # b"" without one
+
+
+@message(SESSION_MESSAGES, 3)
+class Offer:
+    """Do you have any of these folders? To whoever does not, the tags are random."""
+
+    nonce: Annotated[bytes, Exactly(NONCE_BYTES)]
+    tags: Annotated[tuple[Annotated[bytes, Exactly(HASH_BYTES)], ...], AtMost(MAX_TAGS)]
+
+
+@message(SESSION_MESSAGES, 4)
+class Answer:
+    """Yes, the ones to which these tags belong. `nonce` is the offer's."""
+
+    nonce: Annotated[bytes, Exactly(NONCE_BYTES)]
+    tags: Annotated[tuple[Annotated[bytes, Exactly(HASH_BYTES)], ...], AtMost(MAX_TAGS)]
+
+
+@message(SESSION_MESSAGES, 5)
+class Withdraw:
+    """The sender no longer takes part in a folder that both have proved to hold."""
+
+    folder: Annotated[bytes, Exactly(FOLDER_ID_BYTES)]

@@ -1,0 +1,464 @@
+"""The fetcher: from which member to ask which bytes, and which temps are complete.
+
+A pull: at most so many bytes are outstanding with a member. Of every content wanted there is one temp, named by it;
+what an earlier run fetched is found there, and what any local file holds is copied from it, so neither is fetched.
+Small files (one chunk for certain) are asked for by content id, many to a request; larger ones by the nodes of their
+manifests first, then by chunks.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from swarm.content.chunk import MIN_CHUNK, ChunkRef
+from swarm.content.manifest import checked_node, chunk_list, missing_nodes
+from swarm.errors import BadPeer, SwarmError
+from swarm.ids import ContentId, DeviceId
+from swarm.sync.events import Accuse, Ask, DropTemp, PrepareTemp, StoreChunks, StoreFiles
+from swarm.sync.files import OURS
+from swarm.wire.messages import What
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from swarm.sync.events import ChunksStored, DataArrived, Effect, FilesStored, TempPrepared
+    from swarm.sync.store import Store
+
+MAX_OUTSTANDING = 8 << 20  # bytes asked of one member and not answered: a second of 64 Mbit/s
+MAX_ACTIVE = 1024  # contents being gathered at once
+MAX_ACTIVE_BYTES = 1 << 30  # of contents being gathered at once; one larger than that is gathered alone
+MAX_REQUEST = 1 << 20  # bytes in one request, so that an answer comes in good time
+MAX_REQUEST_FILES = 128  # small files in one request
+NODE_COST = 8 << 10  # bytes that a manifest node counts for
+REQUEST_TIMEOUT = 60.0  # seconds without any part of an answer
+MAX_FAILURES = 3  # of one temp, before its paths wait for better days
+
+
+class Stage(Enum):
+    QUEUED = 0  # not begun
+    WHOLE = 1  # a small file, asked for by content
+    NODES = 2  # its manifest is not complete yet
+    PREPARING = 3  # its temp is being made and filled from our own disk
+    CHUNKS = 4  # chunks are being fetched
+    READY = 5  # the temp is complete
+
+
+@dataclass(slots=True)
+class Assembly:
+    """One content on its way."""
+
+    content: ContentId
+    size: int  # bytes
+    paths: dict[str, None]  # who waits for it, in order
+    stage: Stage = Stage.QUEUED
+    chunks: tuple[ChunkRef, ...] = ()
+    missing: set[int] = field(default_factory=set)  # indexes of chunks neither present nor asked for
+    asked: set[int] = field(default_factory=set)  # indexes of chunks asked for
+    waiting: bool = False  # WHOLE, NODES: a request is out
+
+    @property
+    def temp(self) -> str:
+        return temp_of(self.content)
+
+
+@dataclass(slots=True)
+class Request:
+    """One Fetch that is out."""
+
+    peer: DeviceId
+    what: What
+    wanted: dict[bytes, list[tuple[ContentId, int]]]  # identifier -> who wants it: content, chunk index
+    expected: int  # bytes
+    heard: float  # when something of the answer last came
+
+
+def temp_of(content: ContentId) -> str:
+    """The path of the temp in which a content is gathered."""
+    return f"{OURS}/tmp/{content.hex()}"
+
+
+class Fetcher:
+    """One folder's wants. `ready(path)` is called when the content that a path waits for is complete."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        out: Callable[[Effect], None],
+        ready: Callable[[str], None],
+        failed: Callable[[str, str], None],
+    ) -> None:
+        self.store = store
+        self.fetched_bytes = 0  # content bytes that members sent us since the start
+        self._out = out
+        self._ready = ready
+        self._failed = failed
+        self._assemblies: dict[ContentId, Assembly] = {}
+        self._queue: dict[ContentId, None] = {}  # QUEUED, in order
+        self._active: dict[ContentId, None] = {}  # begun and not READY
+        self._active_bytes = 0
+        self._by_path: dict[str, ContentId] = {}
+        self._requests: dict[int, Request] = {}
+        self._next_request = 1
+        self._outstanding: dict[DeviceId, int] = {}  # members that are connected -> bytes
+        self._lacking: defaultdict[DeviceId, set[bytes]] = defaultdict(set)
+        self._failures: defaultdict[ContentId, int] = defaultdict(int)
+
+    # -- wants
+
+    def want(self, path: str, content: ContentId, size: int) -> None:
+        """`path` waits for this content. Calls `ready` at once where its temp is complete."""
+        if self._by_path.get(path) == content:
+            return
+        self.forget(path)
+        self._by_path[path] = content
+        assembly = self._assemblies.get(content)
+        if assembly is None:
+            assembly = self._assemblies[content] = Assembly(content, size, {path: None})
+            self._queue[content] = None
+        else:
+            assembly.paths[path] = None
+        if assembly.stage is Stage.READY:
+            self._ready(path)
+
+    def forget(self, path: str) -> None:
+        """`path` no longer waits for anything."""
+        content = self._by_path.pop(path, None)
+        assembly = self._assemblies.get(content) if content is not None else None
+        if content is None or assembly is None:
+            return
+        del assembly.paths[path]
+        if not assembly.paths:
+            self._end(assembly)
+            if assembly.stage not in (Stage.QUEUED, Stage.PREPARING) and assembly.size:
+                self._out(DropTemp(assembly.temp))
+
+    def installed(self, path: str) -> tuple[ChunkRef, ...]:
+        """The temp that `path` waited for is no more: it became the file. Returns its chunks."""
+        content = self._by_path.pop(path, None)
+        assembly = self._assemblies.get(content) if content is not None else None
+        if assembly is None:
+            return ()
+        assembly.paths.pop(path, None)
+        self._end(assembly)
+        if assembly.paths:  # the others copy from the file that is now there
+            again = self._assemblies[assembly.content] = Assembly(assembly.content, assembly.size, assembly.paths)
+            self._queue[again.content] = None
+        return assembly.chunks
+
+    def temp_lost(self, path: str) -> None:
+        """The temp was not what it should be when it was looked at: begin again."""
+        content = self._by_path.get(path)
+        assembly = self._assemblies.get(content) if content is not None else None
+        if assembly is not None and assembly.stage is Stage.READY:
+            self._restart(assembly)
+
+    def is_ready(self, path: str) -> bool:
+        content = self._by_path.get(path)
+        return content is not None and self._assemblies[content].stage is Stage.READY
+
+    # -- members
+
+    def member_up(self, peer: DeviceId) -> None:
+        self._outstanding.setdefault(peer, 0)
+        self._lacking.pop(peer, None)
+
+    def member_down(self, peer: DeviceId) -> None:
+        for number in [number for number, request in self._requests.items() if request.peer == peer]:
+            self._close(number)
+        self._outstanding.pop(peer, None)
+        self._lacking.pop(peer, None)
+
+    def member_moved(self, peer: DeviceId) -> None:
+        """It has said that something changed there: it may have now what it lacked."""
+        self._lacking.pop(peer, None)
+
+    # -- answers
+
+    def data(self, event: DataArrived, now: float) -> None:
+        request = self._requests.get(event.request)
+        if request is None or request.peer != event.peer:
+            return  # given up, or never asked
+        request.heard = now
+        for identifier in event.missing:
+            if identifier in request.wanted:
+                self._lacking[event.peer].add(identifier)
+                self._unask(request, identifier)
+        items = [(name, data) for name, data in event.items if name in request.wanted]
+        self.fetched_bytes += sum(len(data) for _, data in items)
+        match request.what:
+            case What.NODES:
+                self._take_nodes(event.peer, request, items)
+            case What.FILES:
+                files = [
+                    (assembly.content, assembly.temp, data)
+                    for name, data in items
+                    for content, _ in request.wanted.pop(name)
+                    if (assembly := self._assemblies.get(content)) is not None
+                ]
+                if files:
+                    self._out(StoreFiles(event.peer, event.request, tuple(files)))
+            case What.CHUNKS:
+                pieces = [
+                    (content, index, assembly.temp, assembly.chunks[index], data)
+                    for name, data in items
+                    for content, index in request.wanted.pop(name)
+                    if (assembly := self._assemblies.get(content)) is not None and index in assembly.asked
+                ]
+                if pieces:
+                    self._out(StoreChunks(event.peer, event.request, tuple(pieces)))
+        if event.last:
+            self._lacking[event.peer].update(request.wanted)  # not answered is not there
+            self._close(event.request)
+
+    def lost(self, number: int) -> None:
+        self._close(number)
+
+    def prepared(self, event: TempPrepared) -> None:
+        assembly = self._assemblies.get(event.content)
+        if assembly is None:
+            self._out(DropTemp(temp_of(event.content)))  # nobody waits for it any more
+            return
+        if assembly.stage is not Stage.PREPARING:
+            return
+        if event.why:
+            self._fail(assembly, event.why)
+            return
+        assembly.stage = Stage.CHUNKS
+        assembly.missing = set(range(len(assembly.chunks))) - set(event.present)
+        self._check_ready(assembly)
+
+    def chunks_stored(self, event: ChunksStored) -> None:
+        for content, index in event.stored:
+            assembly = self._assemblies.get(content)
+            if assembly is not None and assembly.stage is Stage.CHUNKS:
+                assembly.asked.discard(index)
+                assembly.missing.discard(index)
+                self._check_ready(assembly)
+        for content, index in event.bad:
+            if (assembly := self._assemblies.get(content)) is not None and index in assembly.asked:
+                assembly.asked.discard(index)
+                assembly.missing.add(index)
+        if event.bad:
+            self._out(Accuse(event.peer, "it sent a chunk that is not what its name says"))
+        if event.why:
+            for content in {content for content, _ in (*event.stored, *event.bad)} or set(self._active):
+                if (assembly := self._assemblies.get(content)) is not None and assembly.stage is Stage.CHUNKS:
+                    self._fail(assembly, event.why)
+
+    def files_stored(self, event: FilesStored) -> None:
+        for content, node, chunk in event.stored:
+            assembly = self._assemblies.get(content)
+            if assembly is None:
+                self._out(DropTemp(temp_of(content)))
+                continue
+            if assembly.stage is Stage.WHOLE:
+                self.store.put_manifest_node(content, node)
+                assembly.chunks = (chunk,)
+                assembly.missing.clear()
+                self._set_ready(assembly)
+        for content in event.bad:
+            if (assembly := self._assemblies.get(content)) is not None:
+                assembly.waiting = False
+        if event.bad:
+            self._out(Accuse(event.peer, "it sent a file that is not what its name says"))
+        if event.why:
+            for content in list(self._active):
+                if (assembly := self._assemblies.get(content)) is not None and assembly.stage is Stage.WHOLE:
+                    self._fail(assembly, event.why)
+
+    # -- the pump
+
+    def next_due(self) -> float | None:
+        return min((request.heard + REQUEST_TIMEOUT for request in self._requests.values()), default=None)
+
+    def pump(self, now: float) -> None:
+        """Begins what there is room for, and asks for what is missing."""
+        for number, request in list(self._requests.items()):
+            if now - request.heard >= REQUEST_TIMEOUT:
+                self._lacking[request.peer].update(request.wanted)
+                self._close(number)
+        while self._queue and len(self._active) < MAX_ACTIVE:
+            content = next(iter(self._queue))
+            assembly = self._assemblies[content]
+            if self._active and self._active_bytes + assembly.size > MAX_ACTIVE_BYTES:
+                break
+            del self._queue[content]
+            self._active[content] = None
+            self._active_bytes += assembly.size
+            self._begin(assembly)
+        if self._outstanding:
+            self._ask_small(now)
+            self._ask_chunks(now)
+
+    def _begin(self, assembly: Assembly) -> None:
+        if not assembly.size:
+            self._set_ready(assembly)
+            return
+        try:
+            lacking = missing_nodes(assembly.content, self.store.manifest_node)
+            if not lacking:
+                assembly.chunks = tuple(
+                    chunk_list(assembly.content, self.store.manifest_node, expected_size=assembly.size)
+                )
+                assembly.stage = Stage.PREPARING
+                places = tuple(tuple(self.store.find_chunk(chunk.id)) for chunk in assembly.chunks)
+                self._out(PrepareTemp(assembly.content, assembly.size, assembly.temp, assembly.chunks, places))
+                return
+        except SwarmError as error:  # its author stated a size, or built a tree, that cannot be
+            self._fail(assembly, f"its manifest is wrong: {error.message}", final=True)
+            return
+        assembly.stage = Stage.WHOLE if assembly.size <= MIN_CHUNK else Stage.NODES
+        assembly.waiting = False
+
+    def _ask_small(self, now: float) -> None:
+        """Whole small files and manifest nodes."""
+        batches: dict[tuple[DeviceId, What], Request] = {}
+        for content in self._active:
+            assembly = self._assemblies[content]
+            if assembly.waiting or assembly.stage not in (Stage.WHOLE, Stage.NODES):
+                continue
+            if assembly.stage is Stage.WHOLE:
+                what, names, cost = What.FILES, [bytes(content)], assembly.size
+            else:
+                what, cost = What.NODES, NODE_COST
+                names = missing_nodes(content, self.store.manifest_node)[:MAX_REQUEST_FILES]
+            peer = self._pick(names, cost * len(names))
+            if peer is None:
+                continue
+            request = batches.get((peer, what))
+            if request is None:
+                request = batches[peer, what] = Request(peer, what, {}, 0, now)
+            for name in names:
+                request.wanted.setdefault(name, []).append((content, 0))
+            request.expected += cost * len(names)
+            self._outstanding[peer] += cost * len(names)
+            assembly.waiting = True
+            if request.expected >= MAX_REQUEST or len(request.wanted) >= MAX_REQUEST_FILES:
+                self._send(batches.pop((peer, what)))
+        for request in batches.values():
+            self._send(request)
+
+    def _ask_chunks(self, now: float) -> None:
+        batches: dict[DeviceId, Request] = {}
+        for content in self._active:
+            assembly = self._assemblies[content]
+            if assembly.stage is not Stage.CHUNKS or not assembly.missing:
+                continue
+            for index in sorted(assembly.missing):
+                chunk = assembly.chunks[index]
+                peer = self._pick([chunk.id], chunk.length)
+                if peer is None:
+                    if all(used >= MAX_OUTSTANDING for used in self._outstanding.values()):
+                        break
+                    continue
+                request = batches.get(peer)
+                if request is None:
+                    request = batches[peer] = Request(peer, What.CHUNKS, {}, 0, now)
+                if chunk.id not in request.wanted:
+                    request.expected += chunk.length
+                    self._outstanding[peer] += chunk.length
+                request.wanted.setdefault(chunk.id, []).append((content, index))
+                assembly.missing.discard(index)
+                assembly.asked.add(index)
+                if request.expected >= MAX_REQUEST:
+                    self._send(batches.pop(peer))
+        for request in batches.values():
+            self._send(request)
+
+    def _pick(self, names: list[bytes], cost: int) -> DeviceId | None:
+        """The member with the least outstanding that may have these and has room."""
+        best: DeviceId | None = None
+        for peer, used in self._outstanding.items():
+            if used and used + cost > MAX_OUTSTANDING:
+                continue
+            lacking = self._lacking.get(peer)
+            if lacking and not lacking.isdisjoint(names):
+                continue
+            if best is None or used < self._outstanding[best]:
+                best = peer
+        return best
+
+    def _send(self, request: Request) -> None:
+        number = self._next_request
+        self._next_request = number % 0xFFFFFFFF + 1
+        self._requests[number] = request
+        self._out(Ask(request.peer, number, request.what, tuple(request.wanted), request.expected))
+
+    # -- inside
+
+    def _take_nodes(self, peer: DeviceId, request: Request, items: Iterable[tuple[bytes, bytes]]) -> None:
+        for name, raw in items:
+            wanting = request.wanted.pop(name)
+            try:
+                checked_node(name, raw)
+            except (BadPeer, SwarmError) as error:
+                self._out(Accuse(peer, f"it sent a bad manifest node: {error.message}"))
+                self._lacking[peer].add(name)
+            else:
+                self.store.put_manifest_node(name, raw)
+            for content, _ in wanting:
+                assembly = self._assemblies.get(content)
+                if assembly is not None and assembly.stage is Stage.NODES:
+                    self._begin(assembly)  # complete, or asks for the next level
+
+    def _unask(self, request: Request, name: bytes) -> None:
+        for content, index in request.wanted.pop(name):
+            assembly = self._assemblies.get(content)
+            if assembly is None:
+                continue
+            if request.what is What.CHUNKS:
+                if index in assembly.asked:
+                    assembly.asked.discard(index)
+                    assembly.missing.add(index)
+            else:
+                assembly.waiting = False
+
+    def _close(self, number: int) -> None:
+        request = self._requests.pop(number, None)
+        if request is None:
+            return
+        for name in list(request.wanted):
+            self._unask(request, name)
+        if request.peer in self._outstanding:
+            self._outstanding[request.peer] -= request.expected
+
+    def _check_ready(self, assembly: Assembly) -> None:
+        if not assembly.missing and not assembly.asked:
+            self._set_ready(assembly)
+
+    def _set_ready(self, assembly: Assembly) -> None:
+        assembly.stage = Stage.READY
+        self._leave_active(assembly)
+        self._failures.pop(assembly.content, None)
+        for path in list(assembly.paths):
+            self._ready(path)
+
+    def _fail(self, assembly: Assembly, why: str, final: bool = False) -> None:
+        self._failures[assembly.content] += 1
+        if not final and self._failures[assembly.content] < MAX_FAILURES:
+            self._restart(assembly)
+            return
+        self._failures.pop(assembly.content, None)
+        self._end(assembly)
+        for path in assembly.paths:
+            self._by_path.pop(path, None)
+            self._failed(path, why)
+
+    def _restart(self, assembly: Assembly) -> None:
+        self._end(assembly)
+        self._assemblies[assembly.content] = Assembly(assembly.content, assembly.size, assembly.paths)
+        self._queue[assembly.content] = None
+
+    def _end(self, assembly: Assembly) -> None:
+        self._assemblies.pop(assembly.content, None)
+        self._queue.pop(assembly.content, None)
+        self._leave_active(assembly)
+
+    def _leave_active(self, assembly: Assembly) -> None:
+        if assembly.content in self._active:
+            del self._active[assembly.content]
+            self._active_bytes -= assembly.size

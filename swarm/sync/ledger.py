@@ -1,0 +1,326 @@
+"""The ledger: the only hand that changes a folder's index, for records made here and records received.
+
+It merges records into registers, keeps the tries, the virtual copies and the totals in step with them, and says which
+paths of the view changed. It writes this device's own records, and keeps the promises that make the merge safe:
+
+- A record's context covers what was installed at its path on this disk, never a record that was only received.
+- Conflicts materialise before any write: a loser whose copy is on this disk gets a record of its own at its conflict
+  name, in the same transaction, before the new record covers it.
+- A later record of this device at a path covers every earlier one of its own there. A version vector cannot leave out
+  a dot below another, so an own loser that is not on the disk yet is materialised as well.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from swarm.ids import NO_CONTENT, ContentId, Kind, Origin, PathKey, parent_of
+from swarm.index import record_codec, trie, version, view
+from swarm.keys.seal import path_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from swarm.index.record import Context, Record
+    from swarm.index.view import Entry, Resolution
+    from swarm.keys.chain import FolderKeys
+    from swarm.keys.device import DeviceKey
+    from swarm.sync.store import Local, Store
+
+HLC_AHEAD_MS = 5 * 60 * 1000  # a clock that far ahead of ours is not followed: one wrong device must not win for ever
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """What is at a path, as one version states it."""
+
+    kind: Kind
+    content: ContentId = NO_CONTENT
+    size: int = 0  # bytes
+    mode: int = 0
+    mtime_ns: int = 0
+    target: str = ""
+    tombstone: bool = False
+
+    @classmethod
+    def of(cls, record: Record) -> Value:
+        return cls(
+            record.kind,
+            record.content,
+            record.size,
+            record.mode,
+            record.mtime_ns,
+            record.target,
+            record.tombstone,
+        )
+
+
+@dataclass(slots=True)
+class Totals:
+    """Of the whole view."""
+
+    files: int = 0  # regular files and symlinks, conflict copies included
+    bytes: int = 0
+    conflicts: int = 0  # conflict copies without a record of their own
+
+    def count(self, entries: Iterable[Entry], sign: int) -> None:
+        for entry in entries:
+            if entry.record is not None and entry.record.kind is not Kind.DIRECTORY:
+                self.files += sign
+                self.bytes += sign * entry.record.size
+            if entry.virtual:
+                self.conflicts += sign
+
+
+class _Registers:
+    """The registers as they are."""
+
+    def __init__(self, store: Store, key: bytes) -> None:
+        self.store = store
+        self.key = key
+
+    def register(self, path: str) -> tuple[Record, ...]:
+        return self.store.register(path_key(self.key, path))
+
+    def live_below(self, path: str) -> bool:
+        return self.store.live_below(path)
+
+
+class _Before(_Registers):
+    """The registers as they were before the one at `path` changed."""
+
+    def __init__(self, store: Store, key: bytes, path: str, was: tuple[Record, ...]) -> None:
+        super().__init__(store, key)
+        self.path = path
+        self.was = was
+        self.was_live = any(not record.tombstone for record in was)
+
+    def register(self, path: str) -> tuple[Record, ...]:
+        return self.was if path == self.path else super().register(path)
+
+    def live_below(self, path: str) -> bool:
+        if not self.path.startswith(path + "/"):
+            return super().live_below(path)
+        return self.was_live or any(other != self.path for other in self.store.paths_below(path, limit=2))
+
+
+@dataclass(slots=True)
+class Ledger:
+    """One folder's index."""
+
+    store: Store
+    keys: FolderKeys
+    device: DeviceKey
+    device_name: str
+    origin: Origin  # of this device in this life
+    totals: Totals = field(default_factory=Totals)
+    changed: set[str] = field(default_factory=set)  # paths of the view that changed and nobody has looked at yet
+    written: bool = False  # records of our own were made since the last seal
+    _path_key: bytes = b""
+    _seq: int = 0
+    _hlc: int = 0
+    _dirty: dict[PathKey, tuple[Record, ...]] = field(default_factory=dict)
+    _clock: dict[Origin, int] = field(default_factory=dict)
+    _roots: tuple[bytes, bytes] = (b"", b"")
+
+    def __post_init__(self) -> None:
+        self._path_key = self.keys.path_key()
+        self._clock = self.store.clock()
+        self._seq = max(self._clock.get(self.origin, 0), self.store.highest_seq(self.origin))
+        self._hlc = int.from_bytes(self.store.get("hlc") or b"", "big")
+        self._roots = (trie.root(self.store.live_trie), trie.root(self.store.tombstone_trie))
+
+    # -- what is known
+
+    @property
+    def clock(self) -> dict[Origin, int]:
+        return self._clock
+
+    @property
+    def roots(self) -> tuple[bytes, bytes]:
+        """Of the live and the tombstone trie, as of the last `seal`."""
+        return self._roots
+
+    @property
+    def seq(self) -> int:
+        """Of this device's last record in this life."""
+        return self._seq
+
+    def key_of(self, path: str) -> PathKey:
+        return path_key(self._path_key, path)
+
+    def register(self, path: str) -> tuple[Record, ...]:
+        return self.store.register(self.key_of(path))
+
+    def resolve(self, path: str) -> Resolution:
+        """What is visible thanks to the register at `path`."""
+        return view.resolve(path, _Registers(self.store, self._path_key))
+
+    def visible(self, path: str) -> Entry | None:
+        """What the view has at `path`."""
+        for source in (path, self.store.virtual_source(path)):
+            if source is not None:
+                for entry in self.resolve(source).entries:
+                    if entry.path == path:
+                        return entry
+        return None
+
+    def wanted_context(self, entry: Entry) -> Context:
+        """What a device that has installed `entry` may supersede: its record, and the siblings that say the same."""
+        if entry.record is None:
+            return ()
+        register = self.store.register(entry.record.key)
+        return version.context_of([record for record in register if record.same_value(entry.record)])
+
+    # -- records received
+
+    def merge(self, record: Record) -> bool:
+        """Takes in a verified record. False when it is known, or superseded by one that is."""
+        was = self.store.register(record.key)
+        register = version.merge(was, (record,))
+        if register == was:
+            return False
+        self._put(record.path, record.key, was, register)
+        return True
+
+    def advance(self, origin: Origin, seq: int) -> None:
+        """Every current record of `origin` up to `seq` has been taken in."""
+        if seq > self._clock.get(origin, 0):
+            self._clock[origin] = seq
+            self.store.set_clock(origin, seq)
+
+    def seen(self, hlc: int, wall: int) -> None:
+        """A record with this hybrid clock was received; ours stays ahead of it, within reason."""
+        if hlc > self._hlc and hlc <= wall + HLC_AHEAD_MS:
+            self._hlc = hlc
+
+    # -- records made here
+
+    def write(self, path: str, value: Value, local: Local | None, wall: int, moved: str = "") -> Record:
+        """This device's user put `value` at `path`, on top of what was `local` there."""
+        losers: list[Record] = []
+        for entry in self.resolve(path).entries:
+            if entry.virtual and entry.record is not None and self._may_materialise(path, entry):
+                losers.append(entry.record)
+                self._materialise(entry, wall)
+        base = local if local is not None and not local.copy_of else None
+        own = [record for record in self.register(path) if record.origin == self.origin]
+        context = version.context_of((), base.installed if base else (), [(r.origin, r.seq) for r in (*losers, *own)])
+        return self._author(path, value, context, wall, moved)
+
+    def settle_copy(self, path: str, copy: Local, wall: int) -> Local | None:
+        """The user changed a conflict copy that has no record of its own: gives it one first.
+
+        The register that it comes from is written anew, which materialises this copy and every other one on the disk.
+        Returns what then is local at `path`; None while the winner is not on this disk yet: the copy keeps its place
+        in the register, and what the user made of it is a new file.
+        """
+        source = copy.copy_of
+        entry = next((entry for entry in self.resolve(source).entries if entry.path == source), None)
+        base = self.store.local(source)
+        if entry is None or base is None or not self._is_installed(entry, base):
+            return None
+        value = Value(Kind.DIRECTORY, mode=base.mode) if entry.record is None else Value.of(entry.record)
+        record = self.write(source, value, base, wall)
+        self.store.put_local(source, replace(base, installed=version.context_of([record])))
+        return self.store.local(path)
+
+    def _is_installed(self, entry: Entry, local: Local) -> bool:
+        return entry.record is None or local.installed == self.wanted_context(entry)
+
+    def _may_materialise(self, path: str, entry: Entry) -> bool:
+        assert entry.record is not None
+        if entry.record.origin == self.origin:
+            return True
+        copy = self.store.local(entry.path)
+        return copy is not None and copy.copy_of == path and entry.record.dot in copy.installed
+
+    def _materialise(self, entry: Entry, wall: int) -> None:
+        assert entry.record is not None
+        record = self._author(entry.path, Value.of(entry.record), (), wall, "")
+        copy = self.store.local(entry.path)
+        if copy is not None and copy.copy_of:
+            self.store.put_local(entry.path, replace(copy, installed=version.context_of([record]), copy_of=""))
+
+    def _author(self, path: str, value: Value, context: Context, wall: int, moved: str) -> Record:
+        self._seq += 1
+        self._hlc = max(wall, self._hlc + 1)
+        record = record_codec.author(
+            record_codec.Draft(
+                origin=self.origin,
+                seq=self._seq,
+                context=context,
+                tombstone=value.tombstone,
+                content=value.content,
+                path=path,
+                kind=value.kind,
+                size=value.size,
+                mode=value.mode,
+                mtime_ns=value.mtime_ns,
+                hlc=self._hlc,
+                device_name=self.device_name,
+                target=value.target,
+                moved=moved,
+            ),
+            self.keys,
+            self.device,
+        )
+        self.merge(record)
+        self.advance(self.origin, self._seq)
+        self.written = True
+        return record
+
+    # -- keeping all in step
+
+    def _put(self, path: str, key: PathKey, was: tuple[Record, ...], register: tuple[Record, ...]) -> None:
+        self.store.put_register(key, register)
+        self._dirty[key] = register
+        before, after = _Before(self.store, self._path_key, path, was), _Registers(self.store, self._path_key)
+        for source in self._affected(path, before, after):
+            old, new = view.resolve(source, before), view.resolve(source, after)
+            if old == new:
+                continue
+            self.totals.count(old.entries, -1)
+            self.totals.count(new.entries, +1)
+            self.changed.update(entry.path for entry in (*old.entries, *new.entries))
+            virtuals = [entry.path for entry in new.entries if entry.virtual]
+            if virtuals or self.store.virtuals_of(source):
+                self.store.set_virtuals(source, virtuals)
+        self.changed.add(path)
+
+    def _affected(self, path: str, before: _Before, after: _Registers) -> list[str]:
+        """Registers whose part of the view may change with the one at `path`."""
+        sources = [path, *view.name_takers(path)]
+        source = self.store.virtual_source(path)
+        if source is not None and source not in sources:
+            sources.append(source)
+        ancestor = parent_of(path)
+        while ancestor and before.live_below(ancestor) != after.live_below(ancestor):
+            sources.append(ancestor)
+            ancestor = parent_of(ancestor)
+        return sources
+
+    def seal(self) -> None:
+        """Brings tries and single values up to date; called once before each commit."""
+        if self._dirty:
+            live: dict[PathKey, bytes | None] = {}
+            dead: dict[PathKey, bytes | None] = {}
+            for key, register in self._dirty.items():
+                live[key], dead[key] = trie.register_leaves(register)
+            self._roots = (
+                trie.update(self.store.live_trie, live),
+                trie.update(self.store.tombstone_trie, dead),
+            )
+            self._dirty.clear()
+            self.store.put("hlc", self._hlc.to_bytes(8, "big"))
+
+    def count_all(self) -> None:
+        """Totals from scratch, and every path of the view as changed: once, at the start."""
+        self.totals = Totals()
+        registers = _Registers(self.store, self._path_key)
+        for register in self.store.registers():
+            entries = view.resolve(register[0].path, registers).entries
+            self.totals.count(entries, +1)
+            self.changed.update(entry.path for entry in entries)
+

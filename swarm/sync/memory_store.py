@@ -1,0 +1,354 @@
+"""The Store port in memory: what the simulator and the engine's tests run on.
+
+Transactions are real: each change notes how to undo itself, and a rollback runs the notes backwards. The answers are
+those of `swarm.disk.database.SqliteStore`; one suite checks both.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right, insort
+from functools import partial
+from itertools import islice
+from operator import attrgetter
+from typing import TYPE_CHECKING, TypeVar
+
+from swarm.errors import Bug
+from swarm.ids import PATH_KEY_BYTES, PathKey, name_of, parent_of
+from swarm.sync.store import ChunkPlace, Local
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from swarm.ids import ChunkId, ContentId, Origin
+    from swarm.index.record import Record
+    from swarm.index.trie import TrieNode
+
+    Undo = Callable[["MemoryStore"], None]
+    Pieces = tuple[tuple[ChunkId, int, int], ...]  # chunk, offset, length
+
+K = TypeVar("K")
+V = TypeVar("V")
+C = TypeVar("C", PathKey, str, tuple[int, bytes, PathKey])
+
+_in_order = attrgetter("origin", "seq", "hash")
+
+
+class MemoryTrie:
+    """A TrieStore whose changes take part in the store's transaction."""
+
+    def __init__(self, note: Callable[[Undo], None], name: str) -> None:
+        self._note = note
+        self._name = name  # the attribute of the store that holds this trie: an undo may run on a copy
+        self._digests: dict[PathKey, bytes] = {}
+        self._keys: list[PathKey] = []  # sorted
+        self._nodes: dict[str, TrieNode] = {}
+
+    def leaves(self, prefix: str, limit: int) -> list[tuple[PathKey, bytes]]:
+        digits = PATH_KEY_BYTES * 2
+        low, high = PathKey(bytes.fromhex(prefix.ljust(digits, "0"))), PathKey(bytes.fromhex(prefix.ljust(digits, "f")))
+        first, last = bisect_left(self._keys, low), bisect_right(self._keys, high)
+        return [(key, self._digests[key]) for key in self._keys[first : min(last, first + limit)]]
+
+    def put_leaf(self, key: PathKey, digest: bytes | None) -> None:
+        old, name = self._digests.get(key), self._name
+        self._note(lambda store: store.trie(name).place_leaf(key, old))
+        self.place_leaf(key, digest)
+
+    def node(self, prefix: str) -> TrieNode | None:
+        return self._nodes.get(prefix)
+
+    def put_node(self, prefix: str, node: TrieNode | None) -> None:
+        old, name = self._nodes.get(prefix), self._name
+        self._note(lambda store: store.trie(name).place_node(prefix, old))
+        self.place_node(prefix, node)
+
+    # -- the same outside any transaction: for undoing and copying
+
+    def place_leaf(self, key: PathKey, digest: bytes | None) -> None:
+        if key in self._digests:
+            if digest is None:
+                _remove(self._keys, key)
+        elif digest is not None:
+            insort(self._keys, key)
+        _set(self._digests, key, digest)
+
+    def place_node(self, prefix: str, node: TrieNode | None) -> None:
+        _set(self._nodes, prefix, node)
+
+    def copy_into(self, other: MemoryTrie) -> None:
+        other._digests = dict(self._digests)
+        other._keys = list(self._keys)
+        other._nodes = dict(self._nodes)
+
+
+class MemoryStore:
+    """A Store that lasts as long as the object. `close` loses what was not committed, as a crash does, and no more."""
+
+    def __init__(self) -> None:
+        self._journal: list[Undo] = []
+        self._values: dict[str, bytes] = {}
+        self._introductions: dict[Origin, bytes] = {}
+        self._clock: dict[Origin, int] = {}
+        self._registers: dict[PathKey, tuple[Record, ...]] = {}
+        self._sources: dict[str, str] = {}  # of virtual copies
+        self._locals: dict[str, Local] = {}
+        self._manifest: dict[bytes, bytes] = {}
+        self._chunks: dict[str, Pieces] = {}
+        self.live_trie = MemoryTrie(self._journal.append, "live_trie")
+        self.tombstone_trie = MemoryTrie(self._journal.append, "tombstone_trie")
+        # What follows from the above, kept because asking is frequent. Lists are sorted; dicts serve as ordered sets.
+        self._by_origin: dict[Origin, list[tuple[int, bytes, PathKey]]] = {}
+        self._alive: list[str] = []  # paths with a live record
+        self._virtuals: dict[str, dict[str, None]] = {}  # by source
+        self._local_paths: list[str] = []
+        self._children: dict[str, dict[str, None]] = {}  # paths by directory
+        self._with_content: dict[ContentId, dict[str, None]] = {}
+        self._places: dict[ChunkId, dict[ChunkPlace, None]] = {}
+
+    # -- transactions
+
+    def commit(self) -> None:
+        self._journal.clear()
+
+    def rollback(self) -> None:
+        for undo in reversed(self._journal):
+            undo(self)
+        self._journal.clear()
+
+    def close(self) -> None:
+        self.rollback()
+
+    def snapshot(self) -> MemoryStore:
+        """A store of its own with the committed state: a backup, a cloned disk, or the one to roll back to."""
+        twin = MemoryStore()
+        twin._values = dict(self._values)
+        twin._introductions = dict(self._introductions)
+        twin._clock = dict(self._clock)
+        twin._manifest = dict(self._manifest)
+        for key, register in self._registers.items():
+            twin._place_register(key, register)
+        for path, source in self._sources.items():
+            twin._place_virtual(path, source)
+        for path, local in self._locals.items():
+            twin._place_local(path, local)
+        for path, pieces in self._chunks.items():
+            twin._place_chunks(path, pieces)
+        self.live_trie.copy_into(twin.live_trie)
+        self.tombstone_trie.copy_into(twin.tombstone_trie)
+        for undo in reversed(self._journal):
+            undo(twin)
+        return twin
+
+    def trie(self, name: str) -> MemoryTrie:
+        return self.live_trie if name == "live_trie" else self.tombstone_trie
+
+    # -- single values
+
+    def get(self, name: str) -> bytes | None:
+        return self._values.get(name)
+
+    def put(self, name: str, value: bytes | None) -> None:
+        old = self._values.get(name)
+        self._journal.append(lambda store: _set(store._values, name, old))
+        _set(self._values, name, value)
+
+    # -- origins
+
+    def introductions(self) -> dict[Origin, bytes]:
+        return dict(self._introductions)
+
+    def put_introduction(self, origin: Origin, raw: bytes) -> None:
+        old = self._introductions.get(origin)
+        self._journal.append(lambda store: _set(store._introductions, origin, old))
+        self._introductions[origin] = raw
+
+    def clock(self) -> dict[Origin, int]:
+        return dict(self._clock)
+
+    def set_clock(self, origin: Origin, seq: int) -> None:
+        old = self._clock.get(origin)
+        self._journal.append(lambda store: _set(store._clock, origin, old))
+        self._clock[origin] = seq
+
+    # -- registers
+
+    def register(self, key: PathKey) -> tuple[Record, ...]:
+        return self._registers.get(key, ())
+
+    def put_register(self, key: PathKey, records: Sequence[Record]) -> None:
+        for record in records:
+            _check_text(record.path)
+        old = self.register(key)
+        self._journal.append(lambda store: store._place_register(key, old))
+        self._place_register(key, tuple(sorted(records, key=_in_order)))
+
+    def _place_register(self, key: PathKey, records: tuple[Record, ...]) -> None:
+        old = self._registers.pop(key, ())
+        for record in old:
+            _remove(self._by_origin[record.origin], (record.seq, record.hash, key))
+        if any(not record.tombstone for record in old):
+            _remove(self._alive, old[0].path)
+        for record in records:
+            insort(self._by_origin.setdefault(record.origin, []), (record.seq, record.hash, key))
+        if any(not record.tombstone for record in records):
+            insort(self._alive, records[0].path)
+        if records:
+            self._registers[key] = records
+
+    def registers(self) -> Iterator[tuple[Record, ...]]:
+        # Python compares text by code points, which is the order of the UTF-8 bytes.
+        yield from sorted(self._registers.values(), key=lambda register: register[0].path)
+
+    def records_after(self, origin: Origin, after: int, limit: int) -> list[Record]:
+        dots = self._by_origin.get(origin, [])
+        first = bisect_left(dots, after + 1, key=lambda dot: dot[0])
+        return [
+            next(record for record in self._registers[key] if record.hash == digest)
+            for _, digest, key in dots[first : first + limit]
+        ]
+
+    def highest_seq(self, origin: Origin) -> int:
+        dots = self._by_origin.get(origin)
+        return dots[-1][0] if dots else 0
+
+    def live_below(self, path: str) -> bool:
+        return bool(self.paths_below(path, 1))
+
+    def paths_below(self, path: str, limit: int) -> list[str]:
+        first, last = _below(self._alive, path)
+        return self._alive[first : min(last, first + limit)]
+
+    # -- virtual copies
+
+    def virtual_source(self, path: str) -> str | None:
+        return self._sources.get(path)
+
+    def virtuals_of(self, source: str) -> list[str]:
+        return sorted(self._virtuals.get(source, ()))
+
+    def set_virtuals(self, source: str, paths: Sequence[str]) -> None:
+        for path in self.virtuals_of(source):
+            self._change_virtual(path, None)
+        for path in paths:
+            _check_text(path)
+            self._change_virtual(path, source)
+
+    def _change_virtual(self, path: str, source: str | None) -> None:
+        old = self._sources.get(path)
+        self._journal.append(lambda store: store._place_virtual(path, old))
+        self._place_virtual(path, source)
+
+    def _place_virtual(self, path: str, source: str | None) -> None:
+        old = self._sources.get(path)
+        if old is not None:
+            _drop(self._virtuals, old, path)
+        if source is not None:
+            self._virtuals.setdefault(source, {})[path] = None
+        _set(self._sources, path, source)
+
+    # -- the local tree
+
+    def local(self, path: str) -> Local | None:
+        return self._locals.get(path)
+
+    def put_local(self, path: str, local: Local | None) -> None:
+        _check_text(path)
+        old = self._locals.get(path)
+        self._journal.append(lambda store: store._place_local(path, old))
+        self._place_local(path, local)
+
+    def _place_local(self, path: str, local: Local | None) -> None:
+        old = self._locals.get(path)
+        if old is not None and old.content:
+            _drop(self._with_content, old.content, path)
+        if local is not None and local.content:
+            self._with_content.setdefault(local.content, {})[path] = None
+        if old is None and local is not None:
+            insort(self._local_paths, path)
+            self._children.setdefault(parent_of(path), {})[path] = None
+        elif old is not None and local is None:
+            _remove(self._local_paths, path)
+            _drop(self._children, parent_of(path), path)
+        _set(self._locals, path, local)
+
+    def locals_in(self, directory: str) -> dict[str, Local]:
+        return {name_of(path): self._locals[path] for path in sorted(self._children.get(directory, ()))}
+
+    def locals_below(self, path: str) -> Iterator[tuple[str, Local]]:
+        first, last = _below(self._local_paths, path)
+        for found in self._local_paths[first:last]:
+            yield found, self._locals[found]
+
+    def locals_with(self, content: ContentId, limit: int = 16) -> list[str]:
+        return sorted(self._with_content.get(content, ()))[:limit]
+
+    # -- manifests and chunks
+
+    def manifest_node(self, identifier: bytes) -> bytes | None:
+        return self._manifest.get(identifier)
+
+    def put_manifest_node(self, identifier: bytes, raw: bytes) -> None:
+        old = self._manifest.get(identifier)
+        self._journal.append(lambda store: _set(store._manifest, identifier, old))
+        self._manifest[identifier] = raw
+
+    def put_chunks(self, path: str, chunks: Iterable[tuple[ChunkId, int, int]]) -> None:
+        _check_text(path)
+        self._change_chunks(path, tuple(chunks))
+
+    def move_chunks(self, path: str, new: str) -> None:
+        _check_text(new)
+        if path != new:
+            pieces = self._chunks.get(path, ())
+            self._change_chunks(path, ())
+            self._change_chunks(new, pieces)
+
+    def drop_chunks(self, path: str) -> None:
+        self._change_chunks(path, ())
+
+    def find_chunk(self, chunk: ChunkId, limit: int = 4) -> list[ChunkPlace]:
+        return list(islice(self._places.get(chunk, ()), limit))
+
+    def _change_chunks(self, path: str, pieces: Pieces) -> None:
+        self._journal.append(partial(MemoryStore._place_chunks, path=path, pieces=self._chunks.get(path, ())))
+        self._place_chunks(path, pieces)
+
+    def _place_chunks(self, path: str, pieces: Pieces) -> None:
+        for chunk, offset, length in self._chunks.pop(path, ()):
+            _drop(self._places, chunk, ChunkPlace(path, offset, length))
+        for chunk, offset, length in pieces:
+            self._places.setdefault(chunk, {})[ChunkPlace(path, offset, length)] = None
+        if pieces:
+            self._chunks[path] = pieces
+
+
+def _check_text(path: str) -> None:
+    """What SQLite would refuse is refused here too, so that the simulator finds it."""
+    try:
+        path.encode()
+    except UnicodeEncodeError as error:
+        raise Bug(f"a name that is not UTF-8 was about to be stored: {path!r}") from error
+
+
+def _below(paths: list[str], path: str) -> tuple[int, int]:
+    """Where the paths strictly below `path` begin and end in a sorted list: "0" is the character after "/"."""
+    if not path:
+        return bisect_right(paths, ""), len(paths)
+    return bisect_right(paths, f"{path}/"), bisect_left(paths, f"{path}0")
+
+
+def _set(table: dict[K, V], key: K, value: V | None) -> None:
+    if value is None:
+        table.pop(key, None)
+    else:
+        table[key] = value
+
+
+def _drop(groups: dict[K, dict[V, None]], group: K, member: V) -> None:
+    del groups[group][member]
+    if not groups[group]:
+        del groups[group]
+
+
+def _remove(ordered: list[C], item: C) -> None:
+    del ordered[bisect_left(ordered, item)]

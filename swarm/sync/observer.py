@@ -1,0 +1,469 @@
+"""The observer: turns what is on the disk into records, and nothing else into records.
+
+The watcher is a hint, the scan is the truth. A scan lists one directory; what differs from the local tree is a
+candidate, is left to settle, is hashed, and only then is a version. What a listing lacks is a deletion after it was
+looked at again, unless its content turned up elsewhere: then it is a rename and goes at once.
+
+There is no list of our own writes. They come back as events like everybody's; the scan finds that the local tree
+already agrees, and nothing happens.
+
+A folder that joins with files, or has lost its database, *holds* what it observes until it has merged with a member:
+content that equals a live version is then adopted without a record, and absence never was a deletion.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING
+
+from swarm.errors import BadPeer
+from swarm.ids import NO_CONTENT, ContentId, Kind, join_path, parent_of
+from swarm.index.paths import check_path
+from swarm.index.version import context_of
+from swarm.sync.events import Hash, Scan
+from swarm.sync.ignore import IgnoreRules
+from swarm.sync.ledger import Value
+from swarm.sync.store import Local
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from swarm.index.record import Context, Record
+    from swarm.sync.dirty import Dirty
+    from swarm.sync.events import Effect, Hashed, HashFailed, Scanned, ScanFailed
+    from swarm.sync.files import Stat
+    from swarm.sync.ledger import Ledger
+    from swarm.sync.store import Store
+
+QUIET = 0.05  # seconds without an event before a file that nobody closed is read
+DELETION_WAIT = 2.0  # seconds: editors that delete and create again take less
+RENAME_WAIT = 0.3  # seconds: the directory itself was seen at its new name
+CONFIRM_WAIT = 1.0  # seconds until a deletion that could not be looked at is looked at again
+FIRST_BACKOFF = 0.05  # seconds; doubled each time a file changes under our eyes
+LAST_BACKOFF = 10.0
+RACY_NS = 10_000_000  # a write this soon after the last one may carry the same mtime: two ticks of a slow kernel clock
+RACY_AGAIN = 0.1  # seconds until such a file is read a second time
+
+
+@dataclass(slots=True)
+class Candidate:
+    """A file that differs from the local tree."""
+
+    stat: Stat
+    due: float
+    backoff: float = FIRST_BACKOFF
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One name on the disk, read."""
+
+    stat: Stat
+    kind: Kind
+    content: ContentId
+    target: str
+
+    def local(self, installed: Context) -> Local:
+        stat = self.stat
+        return Local(
+            self.kind,
+            stat.size,
+            stat.mode,
+            stat.mtime_ns,
+            stat.ctime_ns,
+            stat.inode,
+            self.content,
+            self.target,
+            installed,
+        )
+
+    def value(self) -> Value:
+        mtime_ns = 0 if self.kind is Kind.DIRECTORY else self.stat.mtime_ns
+        return Value(self.kind, self.content, self.stat.size, self.stat.mode, mtime_ns, self.target)
+
+
+class Observer:
+    """One folder's eyes. Effects go to `out`, paths whose local state changed to `touched`."""
+
+    def __init__(
+        self,
+        store: Store,
+        ledger: Ledger,
+        *,
+        holding: bool,
+        may_write: bool,
+        device_rules: str,
+        busy: Callable[[], Collection[str]],
+        out: Callable[[Effect], None],
+        touched: Callable[[str], None],
+    ) -> None:
+        self.store = store
+        self.ledger = ledger
+        self.holding = holding
+        self.may_write = may_write
+        self.cannot: dict[str, str] = {}  # what is here and cannot be synced, and why
+        self.first_walk_done = False
+        self._busy = busy
+        self._out = out
+        self._touched = touched
+        self._device_rules = device_rules
+        self._rules_by_directory: dict[str, str] = {}
+        self.rules = IgnoreRules(True, {}, device_rules)
+        self._walking: dict[str, bool] = {}  # directories being listed; True: and all below
+        self._again: dict[str, bool] = {}  # directories that changed while being listed
+        self._closed: set[str] = set()
+        self._candidates: dict[str, Candidate] = {}
+        self._due: list[tuple[float, str]] = []  # heap over candidates and deletions
+        self._hashing: dict[str, Candidate] = {}
+        self._gone: dict[str, float] = {}  # missing from a listing, until when
+        self._gone_inodes: dict[int, str] = {}
+        self._confirming: set[str] = set()
+        self._held: dict[str, Found] = {}
+
+    # -- what the engine asks
+
+    @property
+    def settled(self) -> bool:
+        """Nothing on the disk waits to be looked at."""
+        return not (self._walking or self._candidates or self._hashing or self._gone)
+
+    @property
+    def held(self) -> int:
+        """How many names are held until a member was heard."""
+        return len(self._held)
+
+    def next_due(self) -> float | None:
+        while self._due:
+            when, path = self._due[0]
+            candidate = self._candidates.get(path)
+            if (candidate is not None and candidate.due == when) or self._gone.get(path) == when:
+                return when
+            heappop(self._due)
+        return None
+
+    # -- events
+
+    def start(self) -> None:
+        """The first walk over the whole folder."""
+        self._scan("", recursive=True)
+
+    def rescan(self) -> None:
+        self._scan("", recursive=True)
+
+    def look_at(self, directory: str) -> None:
+        """Something of ours was not as expected in that directory."""
+        self._scan(directory, recursive=False)
+
+    def dirty(self, event: Dirty) -> None:
+        if event.overflow:
+            self._scan("", recursive=True)
+        self._closed |= event.closed
+        for directory in sorted(event.directories):
+            self._scan(directory, recursive=False)
+
+    def scanned(self, event: Scanned, now: float, wall: int) -> None:
+        directory = event.directory
+        recursive = self._walking.pop(directory, False)
+        self.cannot.pop(directory, None)
+        if directory in self._again:
+            self._scan(directory, self._again.pop(directory))
+        if directory and self.rules.ignores(directory, True):
+            return
+        if directory and not self._is_directory(directory):
+            self._scan(parent_of(directory), recursive=False)  # its own parent tells what it is
+            return
+        self._read_rules(directory, event.rules)
+        known = self.store.locals_in(directory)
+        for name, local in known.items():
+            if name not in event.entries:
+                self._missing(join_path(directory, name), local, now, wall)
+        for name, stat in event.entries.items():
+            self._present(join_path(directory, name), stat, known.get(name), recursive, now, wall)
+        self._finish_walk()
+
+    def scan_failed(self, event: ScanFailed, now: float) -> None:
+        directory = event.directory
+        self._walking.pop(directory, None)
+        self._again.pop(directory, None)
+        if event.gone:
+            if directory:
+                self._scan(parent_of(directory), recursive=False)
+        else:
+            self.cannot[directory] = event.why
+        for path in [path for path in self._confirming if parent_of(path) == directory]:
+            self._confirming.discard(path)
+            self._wait_for(path, now + CONFIRM_WAIT)
+        self._finish_walk()
+
+    def hashed(self, event: Hashed, now: float, wall: int) -> None:
+        self._hashing.pop(event.path, None)
+        self.cannot.pop(event.path, None)
+        for identifier, raw in event.nodes:
+            self.store.put_manifest_node(identifier, raw)
+        if event.stat.kind is Kind.FILE:
+            self.store.put_chunks(event.path, event.chunks)
+        kind = Kind.FILE if event.stat.kind is Kind.FILE else Kind.SYMLINK
+        self._observe(event.path, Found(event.stat, kind, event.content, event.target), now, wall)
+        if wall * 1_000_000 - event.stat.mtime_ns < RACY_NS and kind is Kind.FILE:
+            self._consider(event.path, event.stat, now + RACY_AGAIN, FIRST_BACKOFF)
+        self._finish_walk()
+
+    def hash_failed(self, event: HashFailed, now: float) -> None:
+        candidate = self._hashing.pop(event.path, None)
+        if event.gone:
+            self._scan(parent_of(event.path), recursive=False)
+        elif event.unsettled:
+            # Its stat has changed, so the directory is read again; the pause grows with each vain attempt.
+            backoff = min((candidate.backoff if candidate else FIRST_BACKOFF) * 2, LAST_BACKOFF)
+            if candidate is not None and event.path not in self._candidates:
+                self._consider(event.path, event.stat or candidate.stat, now + backoff, backoff)
+        else:
+            self.cannot[event.path] = event.why
+        self._finish_walk()
+
+    def tick(self, now: float) -> None:
+        """Sends off what is due."""
+        while (when := self.next_due()) is not None and when <= now:
+            _, path = heappop(self._due)
+            candidate = self._candidates.get(path)
+            if candidate is not None and candidate.due == when:
+                if path in self._hashing:
+                    self._consider(path, candidate.stat, now + candidate.backoff, candidate.backoff)
+                    continue
+                del self._candidates[path]
+                self._hashing[path] = candidate
+                self._out(Hash(path, candidate.stat))
+            elif path in self._busy():
+                self._wait_for(path, now + CONFIRM_WAIT)
+            else:
+                self._confirming.add(path)
+                self._gone[path] = float("inf")  # until the listing that confirms it
+                self._scan(parent_of(path), recursive=False)
+
+    def release(self, now: float, wall: int) -> None:
+        """A member was heard to the end: what was held becomes adoptions and records."""
+        self.holding = False
+        held, self._held = self._held, {}
+        for path in sorted(held, key=str.encode):
+            self._observe(path, held[path], now, wall)
+
+    # -- the walk
+
+    def _scan(self, directory: str, recursive: bool) -> None:
+        if directory in self._walking:
+            self._again[directory] = self._again.get(directory, False) or recursive
+        else:
+            self._walking[directory] = recursive
+            self._out(Scan(directory))
+
+    def _finish_walk(self) -> None:
+        if not self._walking and not self._candidates and not self._hashing:
+            self.first_walk_done = True
+
+    def _read_rules(self, directory: str, rules: str | None) -> None:
+        if self._rules_by_directory.get(directory) == rules:
+            return
+        if rules is None:
+            del self._rules_by_directory[directory]
+        else:
+            self._rules_by_directory[directory] = rules
+        self.rules = IgnoreRules(True, self._rules_by_directory, self._device_rules)
+        self._scan(directory, recursive=True)
+
+    def _is_directory(self, path: str) -> bool:
+        held = self._held.get(path)
+        local = self.store.local(path)
+        return (local is not None and local.kind is Kind.DIRECTORY) or (
+            held is not None and held.kind is Kind.DIRECTORY
+        )
+
+    def _present(self, path: str, stat: Stat, local: Local | None, recursive: bool, now: float, wall: int) -> None:
+        self._forget_missing(path, local)
+        closed = path in self._closed
+        self._closed.discard(path)
+        if local is None and not self._may_sync(path, stat):
+            return
+        if self.rules.ignores(path, stat.kind is Kind.DIRECTORY):
+            return
+        if path in self._busy():
+            return  # our own operation; its result says what is there
+        held = self._held.get(path)
+        if stat.kind is Kind.DIRECTORY:
+            new = (local is None or local.kind is not Kind.DIRECTORY) and held is None
+            if new or (local is not None and local.mode != stat.mode):
+                self._observe(path, Found(stat, Kind.DIRECTORY, NO_CONTENT, ""), now, wall)
+            if new or recursive:
+                self._scan(path, recursive=True)
+            return
+        if (local is not None and _unchanged(local, stat)) or (held is not None and held.stat == stat):
+            self._candidates.pop(path, None)
+            return
+        if local is None and self._was_moved(path, stat, now, wall):
+            return
+        if stat.kind is None:
+            return
+        old = wall * 1_000_000 - stat.mtime_ns > 2_000_000_000
+        due = now if closed or old or stat.kind is Kind.SYMLINK else now + QUIET
+        hashing = self._hashing.get(path)
+        if hashing is not None and hashing.stat == stat:
+            return
+        self._consider(path, stat, due, hashing.backoff if hashing else FIRST_BACKOFF)
+
+    def _may_sync(self, path: str, stat: Stat) -> bool:
+        try:
+            check_path(path)
+        except BadPeer as error:
+            self.cannot[path] = error.message
+            return False
+        if stat.kind is None:
+            self.cannot[path] = "a socket, FIFO, device or mount point"
+            return False
+        return True
+
+    def _consider(self, path: str, stat: Stat, due: float, backoff: float) -> None:
+        self._candidates[path] = Candidate(stat, due, backoff)
+        heappush(self._due, (due, path))
+
+    # -- deletions and renames
+
+    def _missing(self, path: str, local: Local, now: float, wall: int) -> None:
+        self._candidates.pop(path, None)
+        self.cannot.pop(path, None)
+        if path in self._confirming:
+            self._confirming.discard(path)
+            self._gone.pop(path, None)
+            self._delete(path, wall)
+        elif path not in self._gone and not self.rules.ignores(path, local.kind is Kind.DIRECTORY):
+            self._wait_for(path, now + DELETION_WAIT)
+            self._gone_inodes[local.inode] = path
+            if local.kind is Kind.DIRECTORY:
+                for below, child in self.store.locals_below(path):
+                    self._gone_inodes[child.inode] = below
+
+    def _forget_missing(self, path: str, local: Local | None) -> None:
+        self._confirming.discard(path)
+        if self._gone.pop(path, None) is not None and local is not None:
+            self._gone_inodes.pop(local.inode, None)
+
+    def _wait_for(self, path: str, due: float) -> None:
+        self._gone[path] = due
+        heappush(self._due, (due, path))
+
+    def _was_moved(self, path: str, stat: Stat, now: float, wall: int) -> bool:
+        """A file of a directory that was renamed: the very inode, untouched, so it need not be read again."""
+        old = self._gone_inodes.get(stat.inode)
+        local = self.store.local(old) if old is not None else None
+        if old is None or local is None or self.holding or not _unchanged(local, stat) or stat.kind is None:
+            return False
+        self.store.move_chunks(old, path)
+        self._observe(path, Found(stat, stat.kind, local.content, local.target), now, wall, moved=old)
+        return True
+
+    def _renamed_from(self, found: Found) -> str:
+        """The missing path whose content turned up, or ""."""
+        if found.kind is not Kind.FILE or not self._gone:
+            return ""
+        for path in self.store.locals_with(found.content):
+            if any(path == gone or path.startswith(gone + "/") for gone in self._gone):
+                return path
+        return ""
+
+    def _delete(self, path: str, wall: int) -> None:
+        """The user deleted `path` and, of a directory, all that was below it."""
+        if not self.may_write:
+            return
+        for below, local in sorted(self.store.locals_below(path), key=lambda item: item[0].encode(), reverse=True):
+            self._delete_one(below, local, wall)
+        local_here = self.store.local(path)
+        if local_here is not None:
+            self._delete_one(path, local_here, wall)
+        if not self._gone:
+            self._gone_inodes.clear()
+
+    def _delete_one(self, path: str, local: Local, wall: int) -> None:
+        before: Local | None = local
+        if local.copy_of:
+            before = self.ledger.settle_copy(path, local, wall)
+        self.store.put_local(path, None)
+        self.store.drop_chunks(path)
+        if before is not None and any(not record.tombstone for record in self.ledger.register(path)):
+            self.ledger.write(path, Value(local.kind, tombstone=True), before, wall)
+        self._touched(path)
+
+    # -- versions
+
+    def _observe(self, path: str, found: Found, now: float, wall: int, moved: str = "") -> None:
+        if self.holding:
+            self._held[path] = found
+            return
+        local = self.store.local(path)
+        if local is not None and self._only_inode_changed(local, found):
+            self.store.put_local(path, replace(found.local(local.installed), copy_of=local.copy_of))
+            self._touched(path)
+            return
+        adopted = self._adoptable(path, found, local)
+        if adopted is not None:
+            self.store.put_local(path, found.local(adopted))
+        elif self.may_write:
+            if local is not None and local.copy_of:
+                local = self.ledger.settle_copy(path, local, wall)
+            moved = moved or (self._renamed_from(found) if local is None else "")
+            record = self.ledger.write(path, found.value(), local, wall, moved)
+            self.store.put_local(path, found.local(context_of([record])))
+            if moved:
+                self._forget_missing(moved, None)
+                self._delete(moved, wall)
+            if found.kind is Kind.DIRECTORY:
+                self._hasten(found.stat.inode, now)
+        else:
+            self.cannot[path] = "changed here, where the folder is read-only"
+        self._touched(path)
+
+    def _only_inode_changed(self, local: Local, found: Found) -> bool:
+        same_metadata = local.mode == found.stat.mode and (
+            found.kind is Kind.DIRECTORY or local.mtime_ns == found.stat.mtime_ns
+        )
+        return _same_content(local, found) and same_metadata
+
+    def _adoptable(self, path: str, found: Found, local: Local | None) -> Context | None:
+        """The context of a live version that says what is on the disk already, where the disk said otherwise before."""
+        if local is not None and (local.copy_of or _same_content(local, found)):
+            return None
+        if found.kind is Kind.DIRECTORY:
+            entry = self.ledger.visible(path)
+            if entry is None or (entry.record is not None and entry.record.kind is not Kind.DIRECTORY):
+                return None
+            return self.ledger.wanted_context(entry)
+        same = [record for record in self.ledger.register(path) if _says(record, found)]
+        return context_of(same) if same else None
+
+    def _hasten(self, inode: int, now: float) -> None:
+        """A directory was seen at its new name: its old one need not wait for an editor."""
+        old = self._gone_inodes.get(inode)
+        if old is not None and self._gone.get(old, 0.0) not in (0.0, float("inf")):
+            self._wait_for(old, now + RENAME_WAIT)
+
+
+def _unchanged(local: Local, stat: Stat) -> bool:
+    return (
+        local.kind is stat.kind
+        and local.mtime_ns == stat.mtime_ns
+        and local.ctime_ns == stat.ctime_ns
+        and local.size == stat.size
+        and local.inode == stat.inode
+        and local.mode == stat.mode
+    )
+
+
+def _same_content(local: Local, found: Found) -> bool:
+    return local.kind is found.kind and local.content == found.content and local.target == found.target
+
+
+def _says(record: Record, found: Found) -> bool:
+    return (
+        not record.tombstone
+        and record.kind is found.kind
+        and record.content == found.content
+        and record.target == found.target
+    )

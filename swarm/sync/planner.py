@@ -1,0 +1,435 @@
+"""The planner: compares the view with the local tree, path by path, and says what must happen on disk.
+
+It decides and never acts. A path whose local state comes from the very records that the view shows needs nothing. All
+else is one operation, held back until its turn: a parent directory first, a directory's children before its removal, a
+file's content before its name. Whatever the outcome, the path is looked at again.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING
+
+from swarm.ids import NO_CONTENT, Kind, name_of, parent_of
+from swarm.index.paths import fold
+from swarm.sync.fetcher import temp_of
+from swarm.sync.operation import (
+    InstallFile,
+    InstallLink,
+    MakeDirectory,
+    MoveFile,
+    Operation,
+    Outcome,
+    Remove,
+    Result,
+    SetMetadata,
+)
+from swarm.sync.store import Local
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from swarm.content.chunk import ChunkRef
+    from swarm.index.record import Context, Record
+    from swarm.index.view import Entry
+    from swarm.sync.fetcher import Fetcher
+    from swarm.sync.files import Stat, Traits
+    from swarm.sync.ignore import IgnoreRules
+    from swarm.sync.ledger import Ledger
+    from swarm.sync.store import Store
+
+MAX_GROUP = 256  # operations in one group: few enough to be told of progress, many enough to share one syncfs
+FIRST_RETRY = 0.5  # seconds; doubled each time in a row
+LAST_RETRY = 60.0
+DIRECTORY_MODE = 0o755  # of a directory that nobody has a record of
+
+
+@dataclass(slots=True)
+class Need:
+    """A path whose local state is not what the view says."""
+
+    entry: Entry | None  # None: nothing shall be there
+    installed: Context  # what the local state will come from
+    bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """An operation that the installer has."""
+
+    operation: Operation
+    need: Need
+
+
+class Planner:
+    """One folder's plan."""
+
+    def __init__(
+        self,
+        store: Store,
+        ledger: Ledger,
+        fetcher: Fetcher,
+        *,
+        traits: Traits,
+        rules: Callable[[], IgnoreRules],
+        look_at: Callable[[str], None],
+    ) -> None:
+        self.store = store
+        self.ledger = ledger
+        self.fetcher = fetcher
+        self.cannot: dict[str, str] = {}  # what this disk cannot hold, and why
+        self.troubles: dict[str, str] = {}  # what failed and is tried again, and why
+        self.need_bytes = 0
+        self._traits = traits
+        self._rules = rules
+        self._look_at = look_at
+        self._dirty: dict[str, None] = {}
+        self._needs: dict[str, Need] = {}
+        self._waiting: defaultdict[str, dict[str, None]] = defaultdict(dict)  # parent directory -> who waits for it
+        self._ready: dict[str, None] = {}
+        self._running: dict[str, Running] = {}
+        self._group = 0  # operations that the installer has not reported yet
+        self._sources: dict[str, str] = {}  # of running moves: source -> path
+        self._kept: set[str] = set()  # directories that hold what we do not sync
+        self._retry: list[tuple[float, str]] = []
+        self._pauses: dict[str, float] = {}
+
+    @property
+    def need_files(self) -> int:
+        return len(self._needs) + len(self._running)
+
+    @property
+    def busy(self) -> dict[str, Running]:
+        """Paths at which the installer is at work."""
+        return self._running
+
+    def needed_paths(self, limit: int) -> list[str]:
+        return [path for path, _ in zip(self._needs, range(limit), strict=False)]
+
+    # -- what changed
+
+    def touch(self, path: str) -> None:
+        """The view or the local tree may have changed at `path`."""
+        self._dirty[path] = None
+
+    def content_ready(self, path: str) -> None:
+        if path in self._needs:
+            self._ready[path] = None
+
+    def content_failed(self, path: str, why: str) -> None:
+        if path in self._needs:
+            self.troubles[path] = why
+            self._pauses[path] = LAST_RETRY / 2
+
+    # -- planning
+
+    def next_due(self) -> float | None:
+        return self._retry[0][0] if self._retry else None
+
+    def plan(self, now: float) -> None:
+        """Looks at every path that was touched."""
+        while self._retry and self._retry[0][0] <= now:
+            self.touch(heappop(self._retry)[1])
+        while self._dirty:
+            dirty, self._dirty = self._dirty, {}
+            entries = {path: self.ledger.visible(path) for path in dirty if path and path not in self._busy_paths()}
+            # What shall be there comes before what shall not, so that a rename finds its source.
+            for path, entry in sorted(entries.items(), key=lambda item: item[1] is None):
+                self._look(path, entry)
+        for path, pause in list(self._pauses.items()):
+            if path in self._needs and path in self.troubles and path not in self._ready:
+                heappush(self._retry, (now + pause, path))
+                del self._pauses[path]
+
+    def take(self) -> tuple[Operation, ...]:
+        """The next group for the installer, once it has reported the last one."""
+        if self._group:
+            return ()
+        group: list[Operation] = []
+        while self._ready and len(group) < MAX_GROUP:
+            path = next(iter(self._ready))
+            del self._ready[path]
+            need = self._needs.get(path)
+            if need is None or path in self._busy_paths():
+                continue
+            operation = self._operation(path, need)
+            if operation is None:
+                continue
+            self._drop(path)
+            self._running[path] = Running(operation, need)
+            if isinstance(operation, MoveFile):
+                self._sources[operation.source] = path
+                self._drop(operation.source)
+            group.append(operation)
+        self._group = len(group)
+        return tuple(group)
+
+    def _busy_paths(self) -> dict[str, object]:
+        return {**self._running, **self._sources} if self._sources else dict(self._running)
+
+    def _look(self, path: str, entry: Entry | None) -> None:
+        self._drop(path)
+        local = self.store.local(path)
+        need = self._need(path, entry, local)
+        if need is None:
+            self.fetcher.forget(path)
+            self.cannot.pop(path, None)
+            self.troubles.pop(path, None)
+            self._wake(path)
+            return
+        if self._impossible(path, need):
+            self.fetcher.forget(path)
+            return
+        self._needs[path] = need
+        self.need_bytes += need.bytes
+        self._make_ready(path, need, local)
+
+    def _drop(self, path: str) -> None:
+        need = self._needs.pop(path, None)
+        if need is not None:
+            self.need_bytes -= need.bytes
+        self._ready.pop(path, None)
+
+    def _need(self, path: str, entry: Entry | None, local: Local | None) -> Need | None:
+        if entry is None:
+            if local is None or path in self._kept or self._rules().ignores(path, local.kind is Kind.DIRECTORY):
+                return None
+            return Need(None, ())
+        self._kept.discard(path)
+        record = entry.record
+        kind = Kind.DIRECTORY if record is None else record.kind
+        if self._rules().ignores(path, kind is Kind.DIRECTORY):
+            return None
+        installed = self.ledger.wanted_context(entry)
+        if local is not None and local.kind is kind:
+            if record is None:
+                return None
+            if local.content == record.content and local.target == record.target:
+                if not self._metadata_differs(record, local):
+                    copy_of = record.path if entry.virtual else ""
+                    if local.installed != installed or local.copy_of != copy_of:
+                        self.store.put_local(path, replace(local, installed=installed, copy_of=copy_of))
+                    return None
+                return Need(entry, installed)
+        return Need(entry, installed, record.size if record is not None and kind is Kind.FILE else 0)
+
+    def _metadata_differs(self, record: Record, local: Local) -> bool:
+        if record.kind is Kind.SYMLINK:
+            return False
+        if record.mode != local.mode:
+            return True
+        grain = self._traits.mtime_granularity_ns
+        return record.kind is Kind.FILE and record.mtime_ns // grain != local.mtime_ns // grain
+
+    def _impossible(self, path: str, need: Need) -> bool:
+        """Whether this disk has another name that it takes for the same."""
+        if not (self._traits.folds_case or self._traits.folds_unicode) or need.entry is None:
+            return False
+        folded = fold(name_of(path))
+        for other in self.store.locals_in(parent_of(path)):
+            if other != name_of(path) and fold(other) == folded:
+                rival = f"{parent_of(path)}/{other}".lstrip("/")
+                if self.ledger.visible(rival) is None:
+                    self._waiting[rival][path] = None  # it goes, then this comes: a case-only rename
+                else:
+                    self.cannot[path] = f"this disk cannot tell it from {other}"
+                return True
+        return False
+
+    def _make_ready(self, path: str, need: Need, local: Local | None) -> None:
+        """Ready, or waiting for a parent, for children, or for content."""
+        if need.entry is None or (local is not None and local.kind is Kind.DIRECTORY and not _is_directory(need)):
+            if local is None or local.kind is not Kind.DIRECTORY or not self._has_children(path):
+                self._ready[path] = None
+            return  # the last child's removal looks at its parent again
+        parent = parent_of(path)
+        if parent:
+            above = self.store.local(parent)
+            if above is None or above.kind is not Kind.DIRECTORY:
+                self._waiting[parent][path] = None
+                if parent not in self._needs and parent not in self._running:
+                    self.touch(parent)
+                return
+        record = need.entry.record
+        if record is not None and record.kind is Kind.FILE and not _only_metadata(record, local):
+            if local is None and self._move_source(record):
+                self._ready[path] = None
+            else:
+                self.fetcher.want(path, record.content, record.size)
+            return
+        self._ready[path] = None
+
+    def _has_children(self, path: str) -> bool:
+        return next(iter(self.store.locals_below(path)), None) is not None
+
+    def _wake(self, path: str) -> None:
+        """The local state of `path` is settled: whoever waits for it is looked at again."""
+        for child in self._waiting.pop(path, ()):
+            self.touch(child)
+        parent = parent_of(path)
+        if parent in self._needs:
+            self.touch(parent)
+
+    def _operation(self, path: str, need: Need) -> Operation | None:
+        """What to do now; None when the moment has passed (the path is looked at again)."""
+        local = self.store.local(path)
+        entry = need.entry
+        if entry is None:
+            return Remove(path, local) if local is not None else None
+        if local is not None and local.kind is Kind.DIRECTORY and not _is_directory(need):
+            return Remove(path, local)
+        record = entry.record
+        if record is None or record.kind is Kind.DIRECTORY:
+            mode = record.mode if record is not None else DIRECTORY_MODE
+            if local is None:
+                return MakeDirectory(path, mode)
+            if local.kind is Kind.DIRECTORY:
+                return SetMetadata(path, local, mode, local.mtime_ns)
+            return Remove(path, local)
+        if record.kind is Kind.SYMLINK:
+            if not self._traits.symlinks:
+                self.cannot[path] = "this disk has no symbolic links"
+                return None
+            return InstallLink(path, local, record.target, record.mtime_ns)
+        if _only_metadata(record, local):
+            assert local is not None
+            return SetMetadata(path, local, record.mode, record.mtime_ns)
+        source = self._move_source(record) if local is None else None
+        if source is not None:
+            moving = self.store.local(source)
+            assert moving is not None
+            self.fetcher.forget(path)
+            return MoveFile(source, moving, path, record.content, record.mode, record.mtime_ns)
+        if not self.fetcher.is_ready(path):
+            self.fetcher.want(path, record.content, record.size)
+            if not self.fetcher.is_ready(path):
+                return None
+        temp = temp_of(record.content) if record.size else ""
+        return InstallFile(path, local, record.content, record.size, record.mode, record.mtime_ns, temp)
+
+    def _move_source(self, record: Record) -> str | None:
+        """A file of ours with that content, which the view no longer has where it is."""
+        if not record.size:
+            return None
+        for path in self.store.locals_with(record.content):
+            if path in self._running or path in self._sources or path == record.path:
+                continue
+            local = self.store.local(path)
+            if local is not None and not local.copy_of and self.ledger.visible(path) is None:
+                return path
+        return None
+
+    # -- results
+
+    def done(self, results: tuple[Result, ...], now: float) -> None:
+        """Brings the local tree in step with what the installer did."""
+        for result in results:
+            operation = result.operation
+            running = self._running.pop(operation.path, None)
+            if running is None:
+                continue
+            self._group -= 1
+            if isinstance(operation, MoveFile):
+                self._sources.pop(operation.source, None)
+            if result.outcome is Outcome.DONE:
+                self._pauses.pop(operation.path, None)
+                self.troubles.pop(operation.path, None)
+                self._record_done(result, running.need)
+            elif result.outcome is Outcome.KEPT:
+                self._kept.add(operation.path)
+            else:
+                self._record_failed(result, now)
+                continue
+            self._touch_again(operation)
+
+    def _touch_again(self, operation: Operation) -> None:
+        self.touch(operation.path)
+        if isinstance(operation, MoveFile):
+            self.touch(operation.source)
+
+    def _record_done(self, result: Result, need: Need) -> None:
+        operation, stat = result.operation, result.stat
+        path = operation.path
+        if isinstance(operation, Remove):
+            self._store_history(path, result.history)
+            self.store.put_local(path, None)
+            self._wake(path)
+            return
+        assert stat is not None
+        entry = need.entry
+        copy_of = entry.record.path if entry is not None and entry.virtual and entry.record is not None else ""
+        match operation:
+            case MakeDirectory():
+                local = _local(Kind.DIRECTORY, stat, need.installed, copy_of)
+            case InstallLink(target=target):
+                self._store_history(path, result.history)
+                local = replace(_local(Kind.SYMLINK, stat, need.installed, copy_of), target=target)
+            case SetMetadata(expected=expected):
+                local = replace(
+                    _local(expected.kind, stat, need.installed, copy_of),
+                    content=expected.content,
+                    target=expected.target,
+                )
+            case InstallFile(content=content):
+                self._store_history(path, result.history)
+                self.store.put_chunks(path, self._chunks_of(path))
+                local = replace(_local(Kind.FILE, stat, need.installed, copy_of), content=content)
+            case MoveFile(source=source, content=content):
+                self.store.move_chunks(source, path)
+                self.store.put_local(source, None)
+                local = replace(_local(Kind.FILE, stat, need.installed, copy_of), content=content)
+        self.store.put_local(path, local)
+
+    def _chunks_of(self, path: str) -> tuple[ChunkRef, ...]:
+        return self.fetcher.installed(path)
+
+    def _store_history(self, path: str, history: str) -> None:
+        if history:
+            self.store.move_chunks(path, history)
+        else:
+            self.store.drop_chunks(path)
+
+    def _record_failed(self, result: Result, now: float) -> None:
+        path = result.operation.path
+        if result.outcome is Outcome.FAILED:
+            if result.permanent:
+                self.cannot[path] = result.why
+                self.fetcher.forget(path)
+                return
+            self.troubles[path] = result.why
+        else:
+            self._look_at(parent_of(path))
+            if isinstance(result.operation, MoveFile):
+                self._look_at(parent_of(result.operation.source))
+        if isinstance(result.operation, InstallFile):
+            self.fetcher.temp_lost(path)
+        pause = min(self._pauses.get(path, FIRST_RETRY / 2) * 2, LAST_RETRY)
+        self._pauses[path] = pause
+        heappush(self._retry, (now + pause, path))
+        if isinstance(result.operation, MoveFile):
+            heappush(self._retry, (now + pause, result.operation.source))
+
+
+def _is_directory(need: Need) -> bool:
+    return need.entry is not None and (need.entry.record is None or need.entry.record.kind is Kind.DIRECTORY)
+
+
+def _only_metadata(record: Record, local: Local | None) -> bool:
+    return local is not None and local.kind is record.kind and local.content == record.content
+
+
+def _local(kind: Kind, stat: Stat, installed: Context, copy_of: str) -> Local:
+    return Local(
+        kind,
+        stat.size,
+        stat.mode,
+        stat.mtime_ns,
+        stat.ctime_ns,
+        stat.inode,
+        NO_CONTENT,
+        "",
+        installed,
+        copy_of,
+    )
