@@ -91,7 +91,7 @@ def parse_config(text: str) -> Config:
 
     try:
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # TOMLDecodeError, and the plain one of a number or a date that is none
         raise UserError(f"config.toml: {error}", 'a line looks like this: listen = "0.0.0.0:47474"') from error
     except RecursionError as error:
         raise UserError("config.toml: nested too deeply") from error

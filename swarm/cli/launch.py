@@ -4,13 +4,16 @@ There is never a second daemon, however many commands start one at once: a daemo
 heavy imports until its end, and one that finds it taken leaves with exit code `ALREADY`. So a starter needs no lock of
 its own: it starts, waits for an answer on the socket from whichever daemon won, and starts again when the one that held
 the lock was on its way out.
+
+What a daemon says before it has its home goes to a nameless file, and to `daemon.log` in the home from then on: a
+directory that turns out not to be a home gets no log.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from swarm.cli import place
 from swarm.control.client import Client, NotRunning
@@ -24,7 +27,6 @@ ALREADY: Final = 75  # EX_TEMPFAIL: `run --detached` found the lock taken; never
 START_TIMEOUT: Final = 30.0  # seconds; a cold disk and a big database take a few
 LOOK: Final = 0.02  # seconds between two looks at the socket
 LOG: Final = "daemon.log"
-MAX_LOG: Final = 4 << 20  # bytes; a larger one is put aside at the next start, once
 TAIL: Final = 16 << 10  # bytes of it that are looked at when a daemon dies
 
 
@@ -36,36 +38,27 @@ def daemon() -> Client:
 def running_daemon() -> Client:
     """The daemon of this home, started if need be. Raises UserError with the reason when it does not start."""
     home = place.home()
-    client = Client(place.socket_path(home))
-    if answers(client):
+    if client := _answering(home):
         return client
-    place.make_home(home)
+    import tempfile
+
     deadline = time.monotonic() + START_TIMEOUT
-    while time.monotonic() < deadline:
-        began = _put_aside(home / LOG)
-        child = _start(home)
+    log = home / LOG
+    with tempfile.TemporaryFile() as words:
+        child = None
         while time.monotonic() < deadline:
-            if answers(client):
+            if child is None:
+                began = _size(log)
+                child = _start(home, words)
+            if client := _answering(home):
                 return client
             code = child.poll()
             if code == ALREADY:
-                time.sleep(5 * LOOK)
-                break
-            if code is not None:
-                raise _why_it_died(home / LOG, began, code)
+                child = None  # its holder answers soon, or ends
+            elif code is not None:
+                raise _why_it_died([_tail(words, 0), _tail_of(log, began)], log, code)
             time.sleep(LOOK)
-    raise UserError(
-        f"the daemon does not answer after {START_TIMEOUT:.0f} seconds", f"its log is {home / LOG}", EXIT_FAILED
-    )
-
-
-def answers(client: Client) -> bool:
-    """Whether a daemon answers. Raises UserError when there is one that we cannot speak to."""
-    try:
-        client.ping()
-    except NotRunning:
-        return False
-    return True
+    raise UserError(f"the daemon does not answer after {START_TIMEOUT:.0f} seconds", f"its log is {log}")
 
 
 def command() -> list[str]:
@@ -75,49 +68,61 @@ def command() -> list[str]:
     return [sys.executable, "-P", "-m", "swarm", "run", "--detached"]
 
 
-def _start(home: Path) -> subprocess.Popen[bytes]:
+def _answering(home: Path) -> Client | None:
+    """The daemon, if one answers. Raises UserError when there is one that we cannot speak to."""
+    client = Client(place.socket_path(home))  # looked up each time: a new daemon may listen elsewhere
+    try:
+        client.ping()
+    except NotRunning:
+        return None
+    return client
+
+
+def _start(home: Path, words: BinaryIO) -> subprocess.Popen[bytes]:
     """The daemon, in a session of its own and with its streams away from ours: `key=$(swarm share ~/Docs)` returns."""
     import subprocess
 
-    descriptor = os.open(home / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    return subprocess.Popen(
+        command(),
+        stdin=subprocess.DEVNULL,
+        stdout=words,
+        stderr=words,
+        cwd="/",  # so that it keeps no disk busy
+        env={**os.environ, "SWARM_HOME": str(home)},
+        start_new_session=True,
+    )
+
+
+def _size(log: Path) -> int:
     try:
-        return subprocess.Popen(
-            command(),
-            stdin=subprocess.DEVNULL,
-            stdout=descriptor,
-            stderr=descriptor,
-            cwd="/",  # so that it keeps no disk busy
-            env={**os.environ, "SWARM_HOME": str(home)},
-            start_new_session=True,
-        )
-    finally:
-        os.close(descriptor)
+        return log.stat().st_size
+    except OSError:
+        return 0
 
 
-def _put_aside(log: Path) -> int:
-    """Renames a log that grew too large. Returns the size of the one that the next daemon appends to."""
+def _tail(stream: BinaryIO, began: int) -> str:
+    """The last of what was written at `began` and after; all of it where the file was begun anew since."""
+    size = stream.seek(0, os.SEEK_END)
+    stream.seek(max(began if began <= size else 0, size - TAIL))
+    return stream.read(TAIL).decode("utf-8", "replace")
+
+
+def _tail_of(log: Path, began: int) -> str:
     try:
-        size = log.stat().st_size
-        if size <= MAX_LOG:
-            return size
-        log.replace(log.with_suffix(".log.1"))
-    except FileNotFoundError:
-        pass  # the first start, or another starter was faster
-    return 0
+        with log.open("rb") as stream:
+            return _tail(stream, began)
+    except OSError:
+        return ""
 
 
-def _why_it_died(log: Path, began: int, code: int) -> UserError:
-    """The error that the daemon wrote before it died, or the last line of whatever it wrote. began: log size then."""
-    with log.open("rb") as stream:
-        size = stream.seek(0, os.SEEK_END)
-        stream.seek(max(min(began, size), size - TAIL))
-        lines = [line for line in stream.read(TAIL).decode("utf-8", "replace").splitlines() if line.strip()]
+def _why_it_died(words: list[str], log: Path, code: int) -> UserError:
+    """The error that the daemon reported before it died, or the last line of whatever it wrote."""
+    lines = [line for text in words for line in text.splitlines() if line.strip()]
     said = [line.removeprefix("swarm: error: ") for line in lines if line.startswith("swarm: error: ")]
     hints = [line.removeprefix("swarm: hint: ") for line in lines if line.startswith("swarm: hint: ")]
     if said:
         exit_code = code if EXIT_FAILED <= code <= EXIT_HELD else EXIT_FAILED
-        return UserError(
-            f"the daemon did not start: {said[-1]}", hints[-1] if hints else f"its log is {log}", exit_code
-        )
+        hint = hints[-1] if hints else f"its log is {log}"
+        return UserError(f"the daemon did not start: {said[-1]}", hint, exit_code)
     last = f": {lines[-1].strip()}" if lines else f" (exit code {code})"
     return UserError(f"the daemon did not start{last}", f"its log is {log}")

@@ -1,49 +1,39 @@
-"""Where this device's state is, and who holds it: the home directory, its socket and its lock."""
+"""Where this device's state is, and whether a daemon holds it."""
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
-from pathlib import Path
+import sys
+from typing import TYPE_CHECKING
+
+from swarm.disk.api_socket import find_socket
+from swarm.disk.home import Home
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def home() -> Path:
-    return Path(os.environ["SWARM_HOME"]).absolute()
+    """The home of this process's environment, whether or not it exists."""
+    return Home.locate(os.environ, sys.platform)
 
 
 def socket_path(home: Path) -> Path:
-    return home / "api.sock"
-
-
-def make_home(home: Path) -> None:
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
-
-
-class _Lock(contextlib.AbstractContextManager[None]):
-    def __init__(self, fd: int) -> None:
-        self.fd = fd
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self.fd)
-
-
-def try_lock(home: Path) -> _Lock | None:
-    fd = os.open(home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(fd)
-        return None
-    return _Lock(fd)
+    """Where a daemon of this home listens, if there is one."""
+    return find_socket(home)
 
 
 def locked(home: Path) -> bool:
+    """Whether a daemon holds the home, be it starting, serving or ending. Makes nothing and writes nothing."""
     try:
-        lock = try_lock(home)
-    except FileNotFoundError:
+        descriptor = os.open(home / "lock", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
         return False
-    if lock is None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
         return True
-    lock.__exit__()
+    finally:
+        os.close(descriptor)
     return False

@@ -18,7 +18,7 @@ IN_BACKGROUND: Final = "it goes on in the background; swarm status shows how far
 
 
 def follow(daemon: Client, folder: str) -> None:
-    """Returns when the folder (its id, hex) is identical, needs a decision, nobody is there, or the user has seen enough."""
+    """Returns when `folder` (its id, hex) is identical, needs a decision, is alone, or the user has seen enough."""
     alone_since = time.monotonic()
     try:
         while True:

@@ -1,12 +1,19 @@
-"""`swarm run`: the daemon in the foreground, for containers and services; in the background it is the same process."""
+"""`swarm run`: the daemon in the foreground, for containers and services; in the background it is the same process.
+
+The home's lock is taken before anything heavy is imported, so that a second daemon of one home ends before it begins.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import os
+import sys
 from typing import TYPE_CHECKING, Final
 
 from swarm.cli import launch, place
 from swarm.config import LOG_LEVELS, Config, parse_config, parse_listen
+from swarm.disk.home import Home
+from swarm.disk.lock import LockHeld
 from swarm.errors import UserError
 
 if TYPE_CHECKING:
@@ -14,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_CONFIG: Final = 1 << 20  # bytes; a larger one is not a config file
+MAX_LOG: Final = 4 << 20  # bytes; a larger one is put aside when a daemon starts, once
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -27,17 +35,18 @@ def configure(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace) -> int:
-    home = place.home()
-    place.make_home(home)
-    config = _read_config(home / "config.toml").overridden(
-        listen=options.listen, log_level=options.log_level, no_dht=options.no_dht, no_lan=options.no_lan
-    )
-    lock = place.try_lock(home)
-    if lock is None:
-        if options.detached:
+    try:
+        home = Home.open(place.home())
+    except UserError as error:
+        if options.detached and isinstance(error.__cause__, LockHeld):
             return launch.ALREADY
-        raise UserError("already running", "swarm stop ends it; another SWARM_HOME is another device")
-    with lock:
+        raise
+    with contextlib.closing(home):
+        config = _read_config(home.config).overridden(
+            listen=options.listen, log_level=options.log_level, no_dht=options.no_dht, no_lan=options.no_lan
+        )
+        if options.detached:
+            _write_to(home.path / launch.LOG)
         from swarm.node.main import run_daemon
 
         return run_daemon(home, config, _say_ready)
@@ -62,3 +71,16 @@ def _read_config(path: Path) -> Config:
     if len(content) > MAX_CONFIG:
         raise UserError(f"{path} is larger than {MAX_CONFIG} bytes", "is it the right file?")
     return parse_config(text)
+
+
+def _write_to(log: Path) -> None:
+    """Sends stdout and stderr to the log from here on. Only under the home's lock."""
+    with contextlib.suppress(FileNotFoundError):
+        if log.stat().st_size > MAX_LOG:
+            log.replace(log.with_suffix(".log.1"))
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+    descriptor = os.open(log, flags, 0o600)
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+        os.dup2(descriptor, stream.fileno())
+    os.close(descriptor)

@@ -7,7 +7,6 @@ ignored in silence. Every mistake is a UserError with exit code 2.
 from __future__ import annotations
 
 import json
-import math
 import os
 from typing import Any, Final
 
@@ -82,7 +81,7 @@ class Arguments:
         seconds = self._members.pop(name, None)
         if seconds is None:
             return None
-        if type(seconds) not in (int, float) or not math.isfinite(seconds) or not 0 <= seconds <= MAX_SECONDS:
+        if type(seconds) not in (int, float) or not 0 <= seconds <= MAX_SECONDS:
             raise _mistake(f"{name} is not a number of seconds")
         return float(seconds)
 

@@ -52,8 +52,8 @@ class Client:
         body = None if arguments is None else json.dumps(arguments).encode()
         try:
             connection.request(method, f"/v1/{verb}", body, {"Content-Type": "application/json", "Connection": "close"})
-            response = connection.getresponse()
-            text = response.read(MAX_ANSWER + 1)
+            with connection.getresponse() as response:
+                text = response.read(MAX_ANSWER + 1)
         except TimeoutError as error:
             raise UserError("the daemon does not answer", "its log may say why; swarm stop ends it") from error
         except (OSError, http.client.HTTPException) as error:

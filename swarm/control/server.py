@@ -117,7 +117,7 @@ class _Connection(H11Protocol):
 
 
 def may_command(peer: socket.socket) -> bool:
-    """Whether the process at the other end is our user's or root's. Only Linux tells; elsewhere the file's mode does."""
+    """Whether the process at the other end is our user's or root's. Only Linux tells; elsewhere the mode must do."""
     if not hasattr(socket, "SO_PEERCRED"):
         return True
     credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER_CREDENTIALS.size)
@@ -126,21 +126,27 @@ def may_command(peer: socket.socket) -> bool:
 
 
 def _bind(socket_path: Path) -> socket.socket:
-    """A listening socket that nobody else can connect to, in place of a dead daemon's."""
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    """A socket that nobody else can connect to, in place of a dead daemon's."""
     try:
         _remove_stale(socket_path)
+        return _private_socket(socket_path)
+    except OSError as error:  # bind's "path too long" has no errno, only its text
+        raise UserError(
+            f"cannot make the control socket {socket_path}: {error.strerror or error}",
+            "set SWARM_HOME to a short path on a local disk, writable by you",
+        ) from error
+
+
+def _private_socket(socket_path: Path) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
         with contextlib.suppress(OSError):  # Linux: the file is 0600 from its first moment; macOS cannot
             os.fchmod(listener.fileno(), 0o600)
         listener.bind(str(socket_path))
         socket_path.chmod(0o600)
-    except OSError as error:  # bind's "path too long" has no errno, only its text
+    except OSError:
         listener.close()
-        reason = error.strerror or str(error)
-        raise UserError(
-            f"cannot make the control socket {socket_path}: {reason}",
-            "set SWARM_HOME to a short path on a local disk, writable by you",
-        ) from error
+        raise
     return listener
 
 

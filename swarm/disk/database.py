@@ -145,19 +145,15 @@ class SqliteStore:
         )
         return [path for (path,) in rows]
 
-    # -- virtual copies
+    # -- the names of conflict copies
 
-    def virtual_source(self, path: str) -> str | None:
-        row = self._file.one("SELECT source FROM virtual_copy WHERE path = ?", (path,))
+    def claimant(self, name: str) -> str | None:
+        row = self._file.one("SELECT source FROM claim WHERE name = ?", (name,))
         return row[0] if row else None
 
-    def virtuals_of(self, source: str) -> list[str]:
-        rows = self._file.all("SELECT path FROM virtual_copy WHERE source = ? ORDER BY path", (source,))
-        return [path for (path,) in rows]
-
-    def set_virtuals(self, source: str, paths: Sequence[str]) -> None:
-        self._file.change("DELETE FROM virtual_copy WHERE source = ?", (source,))
-        self._file.change_many("INSERT OR REPLACE INTO virtual_copy VALUES (?, ?)", [(path, source) for path in paths])
+    def set_claims(self, source: str, names: Sequence[str]) -> None:
+        self._file.change("DELETE FROM claim WHERE source = ?", (source,))
+        self._file.change_many("INSERT OR REPLACE INTO claim VALUES (?, ?)", [(name, source) for name in names])
 
     # -- the local tree
 

@@ -41,7 +41,8 @@ _CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _RESOLVE = (
     syscalls.RESOLVE_BENEATH | syscalls.RESOLVE_NO_SYMLINKS | syscalls.RESOLVE_NO_MAGICLINKS | syscalls.RESOLVE_NO_XDEV
 )
-_HOW = {flags: syscalls.OpenHow(flags, 0, _RESOLVE) for flags in (_DIRECTORY, _LISTABLE)}
+# Without O_NOFOLLOW, which would make a symlink in the last place "not a directory" before NO_SYMLINKS says ELOOP.
+_HOW = {flags: syscalls.OpenHow(flags & ~os.O_NOFOLLOW, 0, _RESOLVE) for flags in (_DIRECTORY, _LISTABLE)}
 
 _LONGEST_WHOLE_PATH = 4000  # bytes; the kernel takes 4095 in one call, a deeper path is walked
 _NO_SUCH_CALL = (errno.ENOSYS, errno.EINVAL, errno.EPERM, errno.EOPNOTSUPP)

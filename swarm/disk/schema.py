@@ -42,8 +42,8 @@ CREATE TABLE live_node(prefix TEXT PRIMARY KEY, leaves INTEGER NOT NULL, childre
 CREATE TABLE tombstone_leaf(key BLOB PRIMARY KEY, digest BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE tombstone_node(prefix TEXT PRIMARY KEY, leaves INTEGER NOT NULL, children BLOB NOT NULL) WITHOUT ROWID;
 
-CREATE TABLE virtual_copy(path TEXT PRIMARY KEY, source TEXT NOT NULL) WITHOUT ROWID;
-CREATE INDEX virtual_copy_by_source ON virtual_copy(source);
+CREATE TABLE claim(name TEXT PRIMARY KEY, source TEXT NOT NULL) WITHOUT ROWID;
+CREATE INDEX claim_by_source ON claim(source);
 
 CREATE TABLE local(
     path TEXT PRIMARY KEY,
@@ -86,8 +86,8 @@ PROBES: tuple[tuple[str, str], ...] = (
     ("live_node", "prefix"),
     ("tombstone_leaf", "key"),
     ("tombstone_node", "prefix"),
-    ("virtual_copy", "path"),
-    ("virtual_copy", "source"),
+    ("claim", "name"),
+    ("claim", "source"),
     ("local", "path"),
     ("local", "parent"),
     ("manifest_node", "id"),

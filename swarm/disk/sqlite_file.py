@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import closing
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from swarm.disk.schema import APPLICATION_ID, MIGRATIONS, PROBES
@@ -25,6 +25,7 @@ CACHE_BYTES = 24 << 20  # of pages, for each folder; SQLite takes it only as it 
 CHECKED_WHOLE_BYTES = 64 << 20  # a file up to this size is checked page by page when opened, in some 50 ms
 WAL_PAGES = 4_000  # 16 MB of log before a commit also writes the log back: idle checkpoints do it sooner
 WAL_KEPT_BYTES = 32 << 20  # a log that one large batch has blown up is cut back to this
+ROWS_AT_ONCE = 256  # fetched when a large table is read
 BUSY_SECONDS = 2.0  # only our own process opens the file; more than this means that somebody else does
 
 _CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
@@ -47,7 +48,7 @@ class CorruptDatabase(SwarmError):
 
 def translated(error: Exception, path: str) -> SwarmError:
     """The same failure in our own words."""
-    code = getattr(error, "sqlite_errorcode", -1) & 0xFF  # the primary code; the upper bits only detail it
+    code = _primary_code(error)
     if code in _CORRUPT:
         return CorruptDatabase(f"the database {path} is damaged: {error}", "It is rebuilt from the files themselves.")
     if code in _NOT_NOW:
@@ -101,9 +102,14 @@ class SqliteFile:
     def rows(self, sql: str, arguments: Sequence[Any] = ()) -> Iterator[Any]:
         """Row by row, for what may be large. Ends its read when it is closed or collected."""
         try:
-            # An unfinished SELECT keeps the log from being written back: closing ends it whatever the caller does.
-            with closing(self._connection.execute(sql, arguments)) as cursor:
-                yield from cursor
+            cursor = self._connection.execute(sql, arguments)
+            try:
+                while rows := cursor.fetchmany(ROWS_AT_ONCE):
+                    yield from rows
+            finally:
+                # An unfinished SELECT keeps the log from being written back. Collected late, it finds the file closed.
+                with suppress(sqlite3.ProgrammingError):
+                    cursor.close()
         except (sqlite3.Error, ValueError, OverflowError) as error:
             raise translated(error, self.path) from error
 
@@ -150,7 +156,8 @@ class SqliteFile:
             if not self._connection.in_transaction:
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         except sqlite3.Error as error:
-            raise translated(error, self.path) from error
+            if _primary_code(error) not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                raise translated(error, self.path) from error
 
     def close(self) -> None:
         """Forgets what was not committed."""
@@ -182,6 +189,7 @@ class SqliteFile:
                 "Set SWARM_HOME to a directory on a local disk.",
             )
         self._pragma("synchronous = FULL")
+        self._pragma("fullfsync = ON")  # macOS, where fsync stops short of the disk; nothing elsewhere
         self._pragma(f"cache_size = {-(cache_bytes >> 10)}")
         self._pragma("temp_store = MEMORY")
         self._pragma("cell_size_check = ON")  # damage is noticed when a page is read, not when it has spread
@@ -209,6 +217,12 @@ class SqliteFile:
     def _pragma(self, text: str) -> Any:
         row = self._connection.execute(f"PRAGMA {text}").fetchone()
         return row[0] if row else None
+
+
+def _primary_code(error: Exception) -> int:
+    """What SQLite said, without the upper bits that only detail it; not one of its codes where it was not asked."""
+    code: int = getattr(error, "sqlite_errorcode", -1)
+    return code & 0xFF
 
 
 def _make_private(path: str) -> None:

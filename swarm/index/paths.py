@@ -4,8 +4,8 @@ A path is relative, "/" between components, valid UTF-8. What the network sends 
 looks at it; safefs holds on its own below, so a mistake here is not yet an escape.
 
 A conflict copy's name can be read back: NAME and the extension hold no parentheses, the hash no blank. So two
-registers never get copies of the same name, as long as the stem is whole. Where it had to be cut, two stems may have become
-alike, and the hash has 128 bits from the start instead.
+registers never get copies of the same name, as long as the stem is whole. Where it had to be cut, two stems may have
+become alike, and the hash has 128 bits from the start instead.
 """
 
 from __future__ import annotations

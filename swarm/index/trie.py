@@ -1,8 +1,8 @@
 """The Merkle trie over registers: two folders are equal when their roots are, and a difference is found by descent.
 
 16-ary over the hex digits of 20-byte path keys. At most BUCKET leaves with a common prefix form a bucket; more make
-an inner node. So the shape follows from the leaves alone, never from the order in which they came. A live trie and a tombstone
-trie are kept apart; a register may stand in both.
+an inner node. So the shape follows from the leaves alone, never from the order in which they came. A live trie and a
+tombstone trie are kept apart; a register may stand in both.
 
     leaf    BLAKE3("swarm1.leaf" || for each record, ascending: origin 16, seq u64, hash 32)
     bucket  BLAKE3("swarm1.bucket" || for each leaf, ascending: key 20, leaf digest 32); zeros when empty
@@ -32,6 +32,8 @@ EMPTY = bytes(HASH_BYTES)
 DIGITS = "0123456789abcdef"
 
 Leaf = tuple["PathKey", bytes]
+Write = tuple["PathKey", bytes | None]
+Change = tuple[str, "PathKey", bytes | None]  # the key's digits, the key, its new leaf digest
 
 
 class TrieNode(NamedTuple):
@@ -71,11 +73,13 @@ def hash_at(store: TrieStore, prefix: str) -> bytes:
 def update(store: TrieStore, changes: Mapping[PathKey, bytes | None]) -> bytes:
     """Sets and (None) removes leaves, and returns the new root.
 
-    A batch touches every node on its way once, so ten thousand leaves at once cost far less than one by one.
+    A batch touches every node on its way once, so ten thousand leaves at once cost far less than one by one. What
+    changes nothing is not written.
     """
     ordered = sorted((key.hex(), key, digest) for key, digest in changes.items())
-    digest = _apply(store, "", ordered).digest
-    for _, key, leaf in ordered:
+    real: list[Write] = []
+    digest = _apply(store, "", ordered, real).digest
+    for key, leaf in real:
         store.put_leaf(key, leaf)
     return digest
 
@@ -112,24 +116,25 @@ def node_hash(node: TrieNode) -> bytes:
     return blake3(b"swarm1.inner" + node.leaves.to_bytes(8, "big") + node.children).digest()
 
 
-Change = tuple[str, "PathKey", bytes | None]  # the key's digits, the key, its new leaf digest
-
-
 class _Applied(NamedTuple):
     digest: bytes  # of what is below the prefix now
     more: int  # leaves more than before, less where negative
     bucket: list[Leaf] | None  # its leaves, where it is a bucket
 
 
-def _apply(store: TrieStore, prefix: str, changes: Sequence[Change]) -> _Applied:
-    """Nodes are written here, leaves are not: `store.leaves` still answers with the old ones."""
+def _apply(store: TrieStore, prefix: str, changes: Sequence[Change], real: list[Write]) -> _Applied:
+    """Writes nodes, and puts the leaves to write into `real`: `store.leaves` still answers with the old ones, so that
+    a store may put all the new ones in order at once."""
     node = store.node(prefix)
     if node is None:
         before = dict(store.leaves(prefix, BUCKET))
         after = dict(before)
         for _, key, digest in changes:
+            if before.get(key) == digest:
+                continue
+            real.append((key, digest))
             if digest is None:
-                after.pop(key, None)
+                del after[key]
             else:
                 after[key] = digest
         leaves = sorted(after.items())
@@ -138,14 +143,15 @@ def _apply(store: TrieStore, prefix: str, changes: Sequence[Change]) -> _Applied
     more = 0
     buckets: dict[int, list[Leaf] | None] = {}
     for child, group in _grouped(prefix, changes):
-        applied = _apply(store, prefix + DIGITS[child], group)
+        applied = _apply(store, prefix + DIGITS[child], group, real)
         children[child] = applied.digest
         buckets[child] = applied.bucket
         more += applied.more
     count = node.leaves + more
     if count > BUCKET:
         grown = TrieNode(count, b"".join(children))
-        store.put_node(prefix, grown)
+        if grown != node:
+            store.put_node(prefix, grown)
         return _Applied(node_hash(grown), more, None)
     # Too few for an inner node. Every child has fewer still, so each is a bucket: one just returned, or one untouched.
     store.put_node(prefix, None)

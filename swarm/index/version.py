@@ -33,16 +33,14 @@ def order(record: Record) -> tuple[Origin, int, bytes]:
 
 
 def supersedes(new: Record, old: Record) -> bool:
-    """Whether `old` goes once `new` is here."""
-    if new.hash == old.hash or not new.covers(old.dot):
-        return False
-    return not old.covers(new.dot)
+    """Whether `old` goes once `new` is here. No record supersedes itself, or one that supersedes it."""
+    return new.covers(old.dot) and not old.covers(new.dot)
 
 
 def merge(register: Sequence[Record], incoming: Iterable[Record]) -> tuple[Record, ...]:
     """The maximal records of both, sorted by (origin, seq, hash). `register` is itself the result of a merge.
 
-    Two records with one dot and different hashes are both kept: a device was cloned or restored, and neither may vanish.
+    Two records with one dot and different hashes are both kept: a device was cloned or restored, neither may vanish.
     """
     kept = {record.hash: record for record in register}
     for new in incoming:

@@ -68,8 +68,8 @@ class CappedConnection(QuicConnection):
         control = 0 if self._is_client else 1  # lane 0 is opened by the side that dials
         self._local_max_streams_bidi.value = self._local_max_streams_bidi.sent = control
         self._local_max_streams_uni.value = self._local_max_streams_uni.sent = 0
-        self._loss._pacer = CoarsePacer(max_datagram_size=self._max_datagram_size)
-        self._loss._cc = WatchedReno(max_datagram_size=self._max_datagram_size, path=self._path)
+        self._loss._pacer = self._pacer = CoarsePacer(max_datagram_size=self._max_datagram_size)
+        self._loss._cc = self._reno = WatchedReno(max_datagram_size=self._max_datagram_size, path=self._path)
 
     # What the driver asks.
 
@@ -90,13 +90,19 @@ class CappedConnection(QuicConnection):
 
     @property
     def heard_at(self) -> float:
-        """When the last authentic packet arrived after the handshake, on the caller's clock."""
-        return self._spaces[Epoch.ONE_RTT].largest_received_time or 0.0
+        """When the last authentic packet arrived after the handshake, on the caller's clock; 0 before."""
+        space = self._spaces.get(Epoch.ONE_RTT)
+        return (space.largest_received_time or 0.0) if space is not None else 0.0
 
     @property
     def round_trip(self) -> float | None:
         """Smoothed round-trip time in seconds."""
         return self._loss._rtt_smoothed if self._loss._rtt_initialized else None
+
+    @property
+    def turn_over(self) -> bool:
+        """Is there more to send at once, held back only so that the loop gets its turn?"""
+        return self._pacer.turn_over
 
     @property
     def datagram_size(self) -> int:
@@ -183,6 +189,7 @@ class CappedConnection(QuicConnection):
         if not self._network_paths or self._state in END_STATES:
             return []
         self._resize()
+        self._pacer.begin_turn()
         datagrams = super().datagrams_to_send(now)
         if self._handshake_confirmed and not self._close_pending and self._state not in END_STATES:
             for size in self._path.due(
@@ -200,9 +207,8 @@ class CappedConnection(QuicConnection):
         size = self._path.size
         if size != self._max_datagram_size:
             self._max_datagram_size = size
-            self._loss._pacer._max_datagram_size = size
-            assert isinstance(self._loss._cc, WatchedReno)
-            self._loss._cc.resize(size)
+            self._pacer.resize(size)
+            self._reno.resize(size)
 
     def _probe(self, size: int, now: float) -> list[tuple[bytes, NetworkAddress]]:
         """One PING padded to `size` bytes, not counted by congestion control (RFC 9000, section 14.4)."""

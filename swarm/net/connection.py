@@ -2,11 +2,9 @@
 
 aioquic does no I/O: datagrams go in, datagrams and events come out, and a timer says when to come again. The rules:
 - Everything happens on the loop's thread, and nothing here waits. Work per turn is bounded by the socket's batch on the
-  way in and by the pacer's burst on the way out.
+  way in and by the pacer's turn on the way out.
 - After whatever happens: `_settle` (handle the events), then one `transmit` for all of it.
 - Whatever aioquic raises ends this connection and goes no further: its input was written by a stranger.
-- A peer is pinged after 5 s of silence and gone after 7 more; the wait begins with our ping, so that our own sleep or a
-  blocked loop is not held against it.
 """
 
 from __future__ import annotations
@@ -23,6 +21,7 @@ from aioquic.quic import events
 from swarm.errors import BadPeer, SwarmError, Unavailable
 from swarm.net.carrier import VIRTUAL_ADDRESS
 from swarm.net.lane import CONTROL_STREAM, QuicLane, again
+from swarm.net.patience import Judgement, Patience
 
 if TYPE_CHECKING:
     from aioquic.quic.events import ConnectionTerminated, QuicEvent
@@ -109,10 +108,7 @@ class Connection:
         self._farewells = 0
         self._soon: asyncio.Handle | None = None
         self._timer: asyncio.TimerHandle | None = None
-        # For the handshake, then for `trust`. Whoever dials has set a time for the handshake already.
-        self._deadline = math.inf if dialled else self._loop.time() + limits.stranger_seconds
-        self._established_at = 0.0
-        self._pinged_at: float | None = None
+        self._patience = Patience(limits, self._loop.time(), dialled=dialled)
         self._claim(quic.host_cid)
 
     # What the session above uses: `swarm.wire.lane.Link`.
@@ -137,6 +133,7 @@ class Connection:
         """See `swarm.wire.lane.Link`."""
         if self._failure is None and not self._quic.trusted:
             self._quic.trust(self._loop.time())
+            self._patience.trusted()
             self._owner.trusted(self)
             self._transmit_soon()
 
@@ -244,6 +241,8 @@ class Connection:
             self._room.set()
         if self._failure is None:
             self._arm(now)
+            if self._quic.turn_over:
+                self._transmit_soon()
 
     # Events.
 
@@ -310,33 +309,21 @@ class Connection:
         self._secrets = self._quic.configuration.secrets_log_file = None
         material = b"".join(bytes.fromhex(secrets[name]) for name in TRAFFIC_SECRETS)
         self.binding = hashlib.blake2b(material, person=b"swarm1-binding", digest_size=32).digest()
-        self._established_at = self._loop.time()
-        self._deadline = self._established_at + self._limits.stranger_seconds
+        self._patience.established(self._loop.time())
         self._established.set()
         self._owner.established(self)
 
     # Time.
 
     def _arm(self, now: float) -> None:
-        wanted = max(min(self._next_look(now), self._quic.get_timer() or math.inf), now + SHORTEST_SLEEP)
+        wanted = max(
+            min(self._patience.look_at(self._quic.heard_at), self._quic.get_timer() or math.inf), now + SHORTEST_SLEEP
+        )
         if self._timer is not None:
             if self._timer.when() <= wanted:
                 return  # it comes early, looks, and is set again: cheaper than a new timer for every packet
             self._timer.cancel()
         self._timer = self._loop.call_at(wanted, self._tick)
-
-    def _next_look(self, now: float) -> float:
-        """When `_watch` has something to decide."""
-        if not self._established.is_set():
-            return self._deadline
-        if self._pinged_at is None:
-            look = max(self._heard_at() + self._limits.quiet_seconds, now)
-        else:
-            look = self._pinged_at + self._limits.lost_seconds
-        return look if self._quic.trusted else min(look, self._deadline)
-
-    def _heard_at(self) -> float:
-        return max(self._quic.heard_at, self._established_at)
 
     def _tick(self) -> None:
         self._timer = None
@@ -358,19 +345,18 @@ class Connection:
 
     def _watch(self, now: float) -> None:
         """Strangers that take too long, and peers that fell silent."""
-        if now >= self._deadline and not (self._quic.trusted and self._established.is_set()):
-            what = "no word of who it is" if self._established.is_set() else "no answer"
-            self._end(Unavailable(f"{what} within {self._limits.stranger_seconds:g} seconds"), "too slow")
-        elif self._established.is_set():
-            heard = self._heard_at()
-            if self._pinged_at is not None and heard >= self._pinged_at:
-                self._pinged_at = None
-            if self._pinged_at is None:
-                if now >= heard + self._limits.quiet_seconds:
-                    self._pinged_at = now
-                    self._quic.send_ping(0)
-            elif now >= self._pinged_at + self._limits.lost_seconds:
+        seconds = self._limits.stranger_seconds
+        match self._patience.judge(self._quic.heard_at, now):
+            case Judgement.PING:
+                self._quic.send_ping(0)
+            case Judgement.NO_HANDSHAKE:
+                self._end(Unavailable(f"no answer within {seconds:g} seconds"), "too slow")
+            case Judgement.NO_TRUST:
+                self._end(Unavailable(f"no word of who it is within {seconds:g} seconds"), "too slow")
+            case Judgement.SILENT:
                 self._end(Unavailable("the peer does not answer any more"), "silence")
+            case Judgement.WAIT:
+                pass
 
     def _transmit_soon(self) -> None:
         if self._soon is None and self._failure is None:

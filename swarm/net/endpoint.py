@@ -153,7 +153,8 @@ class Endpoint:
         if not 0 < port < 65_536:
             raise Unavailable(f"{port} is no port")
         try:
-            addresses = [str(ip_address(host))]
+            literal = ip_address(host)
+            addresses = [str(getattr(literal, "ipv4_mapped", None) or literal)]
         except ValueError:
             try:
                 found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_DGRAM)

@@ -68,8 +68,7 @@ class QuicLane:
         """See `swarm.wire.lane.Lane`."""
         if not self._closed:
             self._closed = True
-            if self._failure is None:
-                self._connection.finish(self)
+            self._connection.finish(self)
 
     @property
     def done(self) -> bool:

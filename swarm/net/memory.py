@@ -81,6 +81,11 @@ class MemoryLane:
         """Something is different: whoever waits looks again."""
         self._changed.set()
 
+    @property
+    def over(self) -> bool:
+        """Ended in both directions, and read."""
+        return self._closed and self._complete and not self._inbox
+
     def _reach(self) -> MemoryLane:
         if self.peer is None:
             self.peer = self.link.far.offer(self)
@@ -178,7 +183,7 @@ class MemoryLink:
         return lane
 
     def _add(self, lane: MemoryLane) -> MemoryLane:
-        self._lanes.append(lane)
+        self._lanes = [*(old for old in self._lanes if not old.over), lane]
         return lane
 
 

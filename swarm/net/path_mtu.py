@@ -2,9 +2,9 @@
 
 QUIC starts at 1,200 bytes, which every path carries. Larger ones are tried with probes: padded PING packets that hold
 no data and are not counted by congestion control, so a lost one costs nothing. All sizes above the present one are
-tried at once, smallest first, and the largest that is acknowledged is used: one round trip instead of a search. A path may
-change below us and swallow large packets in silence; after a few of those in a row, with no large one acknowledged
-between, the size returns to 1,200 and the probes start again. When it was mere congestion, one round trip restores it.
+tried at once, smallest first, and the largest that is acknowledged is used: one round trip instead of a search. A path
+may change below us and swallow large packets in silence; after a few of those in a row, with no large one acknowledged
+between, the size returns to 1,200 and the probes start again. When it was mere congestion, a round trip restores it.
 """
 
 from __future__ import annotations

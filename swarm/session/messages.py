@@ -15,8 +15,7 @@ from swarm.session.tags import MAX_TAGS
 from swarm.wire.schema import AtMost, Between, Exactly, UpTo, Vocabulary, message
 
 NONCE_BYTES: Final = 8
-MAX_NAME: Final = 64  # characters of a device's name: a line in a terminal
-MAX_SOFTWARE: Final = 64  # bytes
+MAX_NAME: Final = 64  # characters of a device's name, 4 bytes each at most: a line in a terminal
 MAX_ADDRESSES: Final = 16  # interfaces of one machine, both families; more is a list of victims to knock on
 MAX_HOST: Final = 45  # bytes: the longest spelling of an IPv6 address
 MAX_VERSION: Final = 2**16 - 1
@@ -31,7 +30,7 @@ class SessionHello:
 
     lowest: Annotated[int, Between(1, MAX_VERSION)]
     highest: Annotated[int, Between(1, MAX_VERSION)]
-    software: Annotated[str, AtMost(MAX_SOFTWARE)]
+    software: Annotated[str, AtMost(4 * MAX_NAME)]
     name: Annotated[str, AtMost(4 * MAX_NAME)]
     nonce: Annotated[bytes, Exactly(NONCE_BYTES)]
     addresses: Annotated[

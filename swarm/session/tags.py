@@ -1,8 +1,8 @@
 """Lists of membership tags: which folders and levels a side can prove, and nothing to anybody else.
 
 A list holds a tag for each folder and level, is filled up with random bytes to a multiple of 8, and is sorted, so
-that neither number nor order says which tag is what. Levels are proved apart: a blind host holds no key of the read tag,
-so it cannot pass as a reader.
+that neither number nor order says which tag is what. Levels are proved apart: a blind host cannot make a read tag, and
+so cannot pass as a reader.
 
 Tags are looked up in a set, not compared in constant time: a binding is used once, so there is no second try for
 whoever would time the first.

@@ -321,17 +321,5 @@ class Note:
 
 
 Effect = (
-    Scan
-    | Hash
-    | Run
-    | PrepareTemp
-    | StoreChunks
-    | StoreFiles
-    | DropTemp
-    | Send
-    | Ask
-    | Serve
-    | Accuse
-    | WakeAt
-    | Note
+    Scan | Hash | Run | PrepareTemp | StoreChunks | StoreFiles | DropTemp | Send | Ask | Serve | Accuse | WakeAt | Note
 )

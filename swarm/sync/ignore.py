@@ -1,8 +1,9 @@
 """What is never synced: our own directory, litter of desktops and editors, and what `.swarmignore` files say.
 
-Rules have the syntax and meaning of gitignore(5): the last rule that matches decides, a deeper file overrides a higher
-one, `!` takes back, and nothing below an ignored directory can be taken back. The built-in rules come first and the
-rules of this device last, so that each can overrule what comes before it. `.swarm` cannot be taken back by anybody.
+Rules have the syntax and meaning of gitignore(5), but that `?` is a character and not a byte: the last rule that
+matches decides, a deeper file overrides a higher one, `!` takes back, and nothing below an ignored directory can be
+taken back. The built-in rules come first and the rules of this device last, so that each can overrule what comes
+before it. `.swarm` cannot be taken back by anybody.
 
 `.swarmignore` files are synced, so a peer writes them, and a glob is a regular expression in disguise that can run
 for years. Hence the limits on a line: a rule beyond them is left out and named in `problems`. Left out means

@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from swarm.ids import NO_CONTENT, ContentId, Kind, Origin, PathKey, parent_of
+from swarm.ids import NO_CONTENT, ContentId, Kind, Origin, PathKey
 from swarm.index import record_codec, trie, version, view
 from swarm.keys.seal import path_key
 
@@ -159,7 +159,7 @@ class Ledger:
 
     def visible(self, path: str) -> Entry | None:
         """What the view has at `path`."""
-        for source in (path, self.store.virtual_source(path)):
+        for source in (path, self.store.claimant(path)):
             if source is not None:
                 for entry in self.resolve(source).entries:
                     if entry.path == path:
@@ -206,7 +206,8 @@ class Ledger:
                 self._materialise(entry, wall)
         base = local if local is not None and not local.copy_of else None
         own = [record for record in self.register(path) if record.origin == self.origin]
-        context = version.context_of((), base.installed if base else (), [(r.origin, r.seq) for r in (*losers, *own)])
+        covered = tuple((record.origin, record.seq) for record in (*losers, *own))
+        context = version.context_of((), base.installed if base is not None else (), covered)
         return self._author(path, value, context, wall, moved)
 
     def settle_copy(self, path: str, copy: Local, wall: int) -> Local | None:
@@ -225,6 +226,31 @@ class Ledger:
         record = self.write(source, value, base, wall)
         self.store.put_local(source, replace(base, installed=version.context_of([record])))
         return self.store.local(path)
+
+    def begin_life(self, origin: Origin, wall: int) -> None:
+        """From now on under a new origin. Records of the old life that nobody may have seen are written anew.
+
+        Those are the ones beyond what was confirmed; a seq of theirs may stand for another record elsewhere.
+        """
+        old, self.origin = self.origin, origin
+        confirmed = int.from_bytes(self.store.get("confirmed") or b"", "big")
+        self._seq = self._clock.get(origin, 0)
+        while orphans := self.store.records_after(old, confirmed, limit=256):
+            for orphan in orphans:
+                register = self.store.register(orphan.key)
+                rest = tuple(record for record in register if record.hash != orphan.hash)
+                self._put(orphan.path, orphan.key, register, rest)
+                record = self._author(orphan.path, Value.of(orphan), orphan.context, wall, orphan.moved)
+                local = self.store.local(orphan.path)
+                if local is not None and orphan.dot in local.installed:
+                    self.store.put_local(orphan.path, replace(local, installed=version.context_of([record])))
+        self._clock[old] = min(self._clock.get(old, 0), confirmed)
+        self.store.set_clock(old, self._clock[old])
+
+    def confirm(self, seq: int) -> None:
+        """A member has said that it knows our records up to there: they are ours beyond doubt."""
+        if int.from_bytes(self.store.get("confirmed") or b"", "big") < seq <= self._seq:
+            self.store.put("confirmed", seq.to_bytes(8, "big"))
 
     def _is_installed(self, entry: Entry, local: Local) -> bool:
         return entry.record is None or local.installed == self.wanted_context(entry)
@@ -277,29 +303,19 @@ class Ledger:
         self.store.put_register(key, register)
         self._dirty[key] = register
         before, after = _Before(self.store, self._path_key, path, was), _Registers(self.store, self._path_key)
-        for source in self._affected(path, before, after):
-            old, new = view.resolve(source, before), view.resolve(source, after)
-            if old == new:
-                continue
-            self.totals.count(old.entries, -1)
-            self.totals.count(new.entries, +1)
-            self.changed.update(entry.path for entry in (*old.entries, *new.entries))
-            virtuals = [entry.path for entry in new.entries if entry.virtual]
-            if virtuals or self.store.virtuals_of(source):
-                self.store.set_virtuals(source, virtuals)
-        self.changed.add(path)
 
-    def _affected(self, path: str, before: _Before, after: _Registers) -> list[str]:
-        """Registers whose part of the view may change with the one at `path`."""
-        sources = [path, *view.name_takers(path)]
-        source = self.store.virtual_source(path)
-        if source is not None and source not in sources:
-            sources.append(source)
-        ancestor = parent_of(path)
-        while ancestor and before.live_below(ancestor) != after.live_below(ancestor):
-            sources.append(ancestor)
-            ancestor = parent_of(ancestor)
-        return sources
+        def turned(directory: str) -> bool:
+            return before.live_below(directory) != after.live_below(directory)
+
+        for source in view.affected(path, self.store.claimant, turned):
+            old, new = view.resolve(source, before), view.resolve(source, after)
+            if old.claims != new.claims:
+                self.store.set_claims(source, new.claims)
+            if old.entries != new.entries:
+                self.totals.count(old.entries, -1)
+                self.totals.count(new.entries, +1)
+                self.changed.update(entry.path for entry in (*old.entries, *new.entries))
+        self.changed.add(path)
 
     def seal(self) -> None:
         """Brings tries and single values up to date; called once before each commit."""
@@ -323,4 +339,3 @@ class Ledger:
             entries = view.resolve(register[0].path, registers).entries
             self.totals.count(entries, +1)
             self.changed.update(entry.path for entry in entries)
-

@@ -198,8 +198,10 @@ class MemoryFileSystem:
         return directory.entries.get(self._key(name))
 
     def node(self, path: str) -> Node:
-        if not path:
-            return self._current.root
+        """What is at `path`, the root included."""
+        return self._named(path) if path else self._current.root
+
+    def _named(self, path: str) -> Node:
         entry = self._entry(path)
         if entry is None:
             fail(errno.ENOENT, path)
@@ -256,7 +258,7 @@ class MemoryFileSystem:
 
     def read_link(self, path: str) -> str:
         self.enter("read_link", path)
-        node = self.node(path)
+        node = self._named(path)
         if node.kind is not Kind.SYMLINK:
             fail(errno.EINVAL, path)
         return node.target
@@ -276,7 +278,7 @@ class MemoryFileSystem:
         return MemoryWriter(self, self._regular(path), path)
 
     def _regular(self, path: str) -> Node:
-        node = self.node(path)
+        node = self._named(path)
         if node.kind is not Kind.FILE:
             fail(errno.EINVAL, path)
         if not node.mode & 0o400:
@@ -304,7 +306,7 @@ class MemoryFileSystem:
         self.change(self._of_kind(path, Kind.SYMLINK), mtime_ns=mtime_ns)
 
     def _of_kind(self, path: str, kind: Kind) -> Node:
-        node = self.node(path)
+        node = self._named(path)
         if node.kind not in (kind, Kind.DIRECTORY):
             fail(errno.EINVAL, path)
         return node
@@ -328,7 +330,7 @@ class MemoryFileSystem:
 
     def rmdir(self, path: str) -> None:
         self.enter("rmdir", path)
-        node = self.node(path)
+        node = self._named(path)
         if node.kind is not Kind.DIRECTORY:
             fail(errno.ENOTDIR, path)
         if node.device != self._current.device:
@@ -339,7 +341,7 @@ class MemoryFileSystem:
 
     def unlink(self, path: str) -> None:
         self.enter("unlink", path)
-        node = self.node(path)
+        node = self._named(path)
         if node.kind is Kind.DIRECTORY:
             fail(errno.EISDIR, path)
         self._set((*self._place(path), None))
@@ -347,14 +349,14 @@ class MemoryFileSystem:
 
     def link(self, source: str, target: str) -> None:
         self.enter("link", source)
-        node = self.node(source)
+        node = self._named(source)
         if node.kind is Kind.DIRECTORY:
             fail(errno.EPERM, source)
         self._add(target, node)
 
     def rename(self, source: str, target: str) -> None:
         self.enter("rename", source)
-        node = self.node(source)
+        node = self._named(source)
         directory, name = self._place(target)
         _must_be_text(name)
         self._must_be_outside(node, directory, source)
@@ -369,12 +371,12 @@ class MemoryFileSystem:
             old.node.ctime_ns = self.now()
 
     def rename_noreplace(self, source: str, target: str) -> None:
-        if not self.traits.noreplace and self._entry(target) is None and self.node(source).kind is not Kind.DIRECTORY:
+        if not self.traits.noreplace and self._entry(target) is None and self._named(source).kind is not Kind.DIRECTORY:
             self.link(source, target)  # two system calls, as on such a disk: a crash may come between
             self.unlink(source)
             return
         self.enter("rename_noreplace", source)
-        node = self.node(source)
+        node = self._named(source)
         if self._entry(target) is not None:
             fail(errno.EEXIST, target)
         directory, name = self._place(target)
@@ -386,7 +388,7 @@ class MemoryFileSystem:
         self.enter("exchange", one)
         if not self.traits.exchange:
             fail(errno.EINVAL, one)
-        first, second = self.node(one), self.node(other)
+        first, second = self._named(one), self._named(other)
         here, there = self._place(one), self._place(other)
         self._must_be_outside(first, there[0], one)
         self._must_be_outside(second, here[0], other)

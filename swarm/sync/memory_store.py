@@ -7,13 +7,15 @@ those of `swarm.disk.database.SqliteStore`; one suite checks both.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
+from copy import deepcopy
 from functools import partial
 from itertools import islice
 from operator import attrgetter
 from typing import TYPE_CHECKING, TypeVar
 
 from swarm.errors import Bug
-from swarm.ids import PATH_KEY_BYTES, PathKey, name_of, parent_of
+from swarm.ids import PathKey, name_of, parent_of
+from swarm.index.memory_trie import MemoryTrieStore
 from swarm.sync.store import ChunkPlace, Local
 
 if TYPE_CHECKING:
@@ -21,64 +23,15 @@ if TYPE_CHECKING:
 
     from swarm.ids import ChunkId, ContentId, Origin
     from swarm.index.record import Record
-    from swarm.index.trie import TrieNode
 
     Undo = Callable[["MemoryStore"], None]
     Pieces = tuple[tuple[ChunkId, int, int], ...]  # chunk, offset, length
 
 K = TypeVar("K")
 V = TypeVar("V")
-C = TypeVar("C", PathKey, str, tuple[int, bytes, PathKey])
+C = TypeVar("C", str, tuple[int, bytes, PathKey])
 
 _in_order = attrgetter("origin", "seq", "hash")
-
-
-class MemoryTrie:
-    """A TrieStore whose changes take part in the store's transaction."""
-
-    def __init__(self, note: Callable[[Undo], None], name: str) -> None:
-        self._note = note
-        self._name = name  # the attribute of the store that holds this trie: an undo may run on a copy
-        self._digests: dict[PathKey, bytes] = {}
-        self._keys: list[PathKey] = []  # sorted
-        self._nodes: dict[str, TrieNode] = {}
-
-    def leaves(self, prefix: str, limit: int) -> list[tuple[PathKey, bytes]]:
-        digits = PATH_KEY_BYTES * 2
-        low, high = PathKey(bytes.fromhex(prefix.ljust(digits, "0"))), PathKey(bytes.fromhex(prefix.ljust(digits, "f")))
-        first, last = bisect_left(self._keys, low), bisect_right(self._keys, high)
-        return [(key, self._digests[key]) for key in self._keys[first : min(last, first + limit)]]
-
-    def put_leaf(self, key: PathKey, digest: bytes | None) -> None:
-        old, name = self._digests.get(key), self._name
-        self._note(lambda store: store.trie(name).place_leaf(key, old))
-        self.place_leaf(key, digest)
-
-    def node(self, prefix: str) -> TrieNode | None:
-        return self._nodes.get(prefix)
-
-    def put_node(self, prefix: str, node: TrieNode | None) -> None:
-        old, name = self._nodes.get(prefix), self._name
-        self._note(lambda store: store.trie(name).place_node(prefix, old))
-        self.place_node(prefix, node)
-
-    # -- the same outside any transaction: for undoing and copying
-
-    def place_leaf(self, key: PathKey, digest: bytes | None) -> None:
-        if key in self._digests:
-            if digest is None:
-                _remove(self._keys, key)
-        elif digest is not None:
-            insort(self._keys, key)
-        _set(self._digests, key, digest)
-
-    def place_node(self, prefix: str, node: TrieNode | None) -> None:
-        _set(self._nodes, prefix, node)
-
-    def copy_into(self, other: MemoryTrie) -> None:
-        other._digests = dict(self._digests)
-        other._keys = list(self._keys)
-        other._nodes = dict(self._nodes)
 
 
 class MemoryStore:
@@ -90,16 +43,16 @@ class MemoryStore:
         self._introductions: dict[Origin, bytes] = {}
         self._clock: dict[Origin, int] = {}
         self._registers: dict[PathKey, tuple[Record, ...]] = {}
-        self._sources: dict[str, str] = {}  # of virtual copies
+        self._claimants: dict[str, str] = {}  # source by name
         self._locals: dict[str, Local] = {}
         self._manifest: dict[bytes, bytes] = {}
         self._chunks: dict[str, Pieces] = {}
-        self.live_trie = MemoryTrie(self._journal.append, "live_trie")
-        self.tombstone_trie = MemoryTrie(self._journal.append, "tombstone_trie")
+        self.live_trie = MemoryTrieStore()
+        self.tombstone_trie = MemoryTrieStore()
         # What follows from the above, kept because asking is frequent. Lists are sorted; dicts serve as ordered sets.
         self._by_origin: dict[Origin, list[tuple[int, bytes, PathKey]]] = {}
         self._alive: list[str] = []  # paths with a live record
-        self._virtuals: dict[str, dict[str, None]] = {}  # by source
+        self._claims: dict[str, dict[str, None]] = {}  # names by source
         self._local_paths: list[str] = []
         self._children: dict[str, dict[str, None]] = {}  # paths by directory
         self._with_content: dict[ContentId, dict[str, None]] = {}
@@ -109,11 +62,15 @@ class MemoryStore:
 
     def commit(self) -> None:
         self._journal.clear()
+        self.live_trie.commit()
+        self.tombstone_trie.commit()
 
     def rollback(self) -> None:
         for undo in reversed(self._journal):
             undo(self)
         self._journal.clear()
+        self.live_trie.rollback()
+        self.tombstone_trie.rollback()
 
     def close(self) -> None:
         self.rollback()
@@ -127,20 +84,17 @@ class MemoryStore:
         twin._manifest = dict(self._manifest)
         for key, register in self._registers.items():
             twin._place_register(key, register)
-        for path, source in self._sources.items():
-            twin._place_virtual(path, source)
+        for name, source in self._claimants.items():
+            twin._place_claim(name, source)
         for path, local in self._locals.items():
             twin._place_local(path, local)
         for path, pieces in self._chunks.items():
             twin._place_chunks(path, pieces)
-        self.live_trie.copy_into(twin.live_trie)
-        self.tombstone_trie.copy_into(twin.tombstone_trie)
-        for undo in reversed(self._journal):
-            undo(twin)
+        twin.live_trie = deepcopy(self.live_trie)
+        twin.tombstone_trie = deepcopy(self.tombstone_trie)
+        twin._journal = list(self._journal)
+        twin.rollback()
         return twin
-
-    def trie(self, name: str) -> MemoryTrie:
-        return self.live_trie if name == "live_trie" else self.tombstone_trie
 
     # -- single values
 
@@ -218,33 +172,30 @@ class MemoryStore:
         first, last = _below(self._alive, path)
         return self._alive[first : min(last, first + limit)]
 
-    # -- virtual copies
+    # -- the names of conflict copies
 
-    def virtual_source(self, path: str) -> str | None:
-        return self._sources.get(path)
+    def claimant(self, name: str) -> str | None:
+        return self._claimants.get(name)
 
-    def virtuals_of(self, source: str) -> list[str]:
-        return sorted(self._virtuals.get(source, ()))
+    def set_claims(self, source: str, names: Sequence[str]) -> None:
+        for name in tuple(self._claims.get(source, ())):
+            self._change_claim(name, None)
+        for name in names:
+            _check_text(name)
+            self._change_claim(name, source)
 
-    def set_virtuals(self, source: str, paths: Sequence[str]) -> None:
-        for path in self.virtuals_of(source):
-            self._change_virtual(path, None)
-        for path in paths:
-            _check_text(path)
-            self._change_virtual(path, source)
+    def _change_claim(self, name: str, source: str | None) -> None:
+        old = self._claimants.get(name)
+        self._journal.append(lambda store: store._place_claim(name, old))
+        self._place_claim(name, source)
 
-    def _change_virtual(self, path: str, source: str | None) -> None:
-        old = self._sources.get(path)
-        self._journal.append(lambda store: store._place_virtual(path, old))
-        self._place_virtual(path, source)
-
-    def _place_virtual(self, path: str, source: str | None) -> None:
-        old = self._sources.get(path)
+    def _place_claim(self, name: str, source: str | None) -> None:
+        old = self._claimants.get(name)
         if old is not None:
-            _drop(self._virtuals, old, path)
+            _drop(self._claims, old, name)
         if source is not None:
-            self._virtuals.setdefault(source, {})[path] = None
-        _set(self._sources, path, source)
+            self._claims.setdefault(source, {})[name] = None
+        _set(self._claimants, name, source)
 
     # -- the local tree
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from swarm.index.record import Context, Record
     from swarm.sync.dirty import Dirty
-    from swarm.sync.events import Effect, Hashed, HashFailed, Scanned, ScanFailed
+    from swarm.sync.events import Effect, Hashed, HashFailed, ScanFailed, Scanned
     from swarm.sync.files import Stat
     from swarm.sync.ledger import Ledger
     from swarm.sync.store import Store

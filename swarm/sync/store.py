@@ -101,15 +101,13 @@ class Store(Protocol):
     @property
     def tombstone_trie(self) -> TrieStore: ...
 
-    # -- conflict copies that have no record of their own (virtual copies)
-    def virtual_source(self, path: str) -> str | None:
-        """The path of the register whose loser is shown at `path`."""
+    # -- the names that registers have tried for their conflict copies (see swarm.index.view)
+    def claimant(self, name: str) -> str | None:
+        """The path of the register that has `name` among its claims."""
         ...
 
-    def virtuals_of(self, source: str) -> list[str]: ...
-
-    def set_virtuals(self, source: str, paths: Sequence[str]) -> None:
-        """Replaces the set of virtual copies of one register."""
+    def set_claims(self, source: str, names: Sequence[str]) -> None:
+        """Replaces the claims of one register."""
         ...
 
     # -- the local tree: what is on our disk

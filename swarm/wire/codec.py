@@ -22,7 +22,7 @@ from swarm.errors import BadPeer, Bug
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-MAX_MESSAGE = 1 << 20  # bytes; a delta of 4,000 records, twice; larger is hostile
+MAX_MESSAGE = 1 << 20  # bytes; 1,024 records of the usual size are 370 kB; what is larger belongs outside of frames
 MAX_ITEMS = 4096  # in one array. msgpack reserves 8 bytes for each announced item, at up to 1,024 open arrays: 32 MiB
 MAX_DEPTH = 8  # arrays within arrays; messages are flat lists of pairs and triples
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Annotated
 
+from swarm.index.record_codec import MAX_RECORD
 from swarm.keys.certificate import INTRODUCTION_BYTES
 from swarm.wire.schema import AtMost, Exactly, UpTo, Vocabulary, message
 
 MAX_ORIGINS = 4096  # lives of all devices of a folder, ever; a clock of them is 115 kB
 MAX_DELTA_RECORDS = 1024  # of one Delta or Registers: verified and committed as one batch
-MAX_RECORD = 16 * 1024  # bytes; a path of 4096 bytes, a symlink's target, and a long context fit
 MAX_QUESTIONS = 256  # trie prefixes in one message: an answer of 256 inner nodes is 133 kB
 MAX_FETCH = 1024  # identifiers in one Fetch
 MAX_PIECE = 16 << 20  # bytes of one item, and of all of one Data: a chunk of the largest size class
@@ -101,6 +101,7 @@ class Registers:
 
     folder: Annotated[bytes, FOLDER]
     records: Annotated[tuple[Annotated[bytes, AtMost(MAX_RECORD)], ...], AtMost(MAX_DELTA_RECORDS)]
+    last: bool  # of the answer to one AskRegisters
 
 
 @message(FOLDER_MESSAGES, 23)

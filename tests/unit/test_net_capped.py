@@ -117,6 +117,18 @@ def test_data_that_the_application_has_not_read_extends_no_credit() -> None:
     assert wire.arrived[0] == STREAM_WINDOW
 
 
+def test_credit_is_what_was_taken_plus_the_window_and_not_a_byte_more() -> None:
+    wire = Wire()
+    wire.trust()
+    wire.client.send_stream_data(0, bytes(4 * STREAM_WINDOW))
+    wire.run(400)
+    for taken in (STREAM_WINDOW // 4, STREAM_WINDOW // 2):
+        assert wire.server.take(0, STREAM_WINDOW // 4)
+        wire.run(400)
+        assert wire.arrived[0] == STREAM_WINDOW + taken
+    assert not wire.server.take(0, 1)  # not worth a packet yet
+
+
 def test_all_lanes_together_stay_within_the_window_of_the_link() -> None:
     wire = Wire()
     wire.trust()
@@ -235,8 +247,13 @@ def test_a_peer_that_never_acknowledges_is_noticed() -> None:
 
 
 def test_nothing_is_probed_before_trust() -> None:
-    sizes: list[int] = []
-    wire = Wire(lambda datagram: sizes.append(len(datagram)) is None)
+    sizes: set[int] = set()
+
+    def note(datagram: bytes) -> bool:
+        sizes.add(len(datagram))
+        return True
+
+    wire = Wire(note)
     wire.run(200)
     assert max(sizes) == BASE
     assert wire.client.datagram_size == BASE

@@ -20,12 +20,14 @@ class Sink:
         self.got: list[tuple[bytes, tuple[str, int]]] = []
         self.batches = 0
         self.writable = asyncio.Event()
+        self.changed = asyncio.Event()
 
     def datagram_received(self, data: bytes, address: tuple[str, int]) -> None:
         self.got.append((data, address))
 
     def batch_received(self) -> None:
         self.batches += 1
+        self.changed.set()
 
     def socket_writable(self) -> None:
         self.writable.set()
@@ -33,7 +35,8 @@ class Sink:
     async def wait_for(self, count: int) -> None:
         async with asyncio.timeout(5):
             while len(self.got) < count:
-                await asyncio.sleep(0.001)
+                self.changed.clear()
+                await self.changed.wait()
 
 
 class FickleSocket:
@@ -145,7 +148,8 @@ def test_a_full_send_buffer_queues_a_bounded_amount_in_order() -> None:
         pieces = [bytes([index]) * 1000 for index in range(6)]
         for piece in pieces:
             wire.send([piece], ELSEWHERE)
-        assert wire.blocked
+        blocked = wire.blocked
+        assert blocked
         assert sock.sent == pieces[:3]
         for _ in range(QUEUE // 1000 * 2):
             wire.send([b"z" * 1000], ELSEWHERE)

@@ -1,0 +1,102 @@
+"""The hasher: reads a file once, and names its content, if nobody changed it meanwhile.
+
+The stat that the scan saw, the open file's before the first byte, the open file's after the last one, and the one of
+the name then must all be equal: size, mtime, ctime, inode and mode. Else the bytes are a mixture that never was a
+version, and the answer is "unsettled". A write that happens between two ticks of the kernel's clock can still
+hide (its mtime and ctime are those of the write before): the engine reads a file that is that fresh a second time.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from swarm.content.chunk import MIN_CHUNK, size_class_for
+from swarm.content.chunker import Chunker
+from swarm.content.manifest import EMPTY_CONTENT, EMPTY_NODE, build, single_chunk_content
+from swarm.disk.refusal import is_elsewhere, sentence
+from swarm.errors import Unavailable, UserError
+from swarm.ids import NO_CONTENT, Kind
+from swarm.sync.events import Hash, Hashed, HashFailed
+
+if TYPE_CHECKING:
+    from swarm.ids import ContentId
+    from swarm.sync.files import FileSystem, Reader, Stat
+
+
+def read(files: FileSystem, effect: Hash, chunk_key: bytes) -> Hashed | HashFailed:
+    """Reads the file or symlink at `effect.path` if it still has `effect.stat`. `chunk_key`: the folder's, 32 bytes."""
+    path, expected = effect.path, effect.stat
+    try:
+        if expected.kind is Kind.SYMLINK:
+            return _read_link(files, path, expected)
+        try:
+            reader = files.open(path)
+        except OSError as error:
+            now = files.stat(path)  # it may have become a directory or a FIFO, which cannot be opened
+            return _unsettled(path, now) if now != expected else _failed(path, error)
+        try:
+            return _read_file(files, path, expected, reader, chunk_key)
+        finally:
+            reader.close()
+    except OSError as error:
+        return _failed(path, error)
+    except UserError as error:
+        return HashFailed(path, False, False, f"{error.message} {error.hint}".rstrip())
+
+
+def same_content(files: FileSystem, path: str, stat: Stat, content: ContentId, chunk_key: bytes) -> bool:
+    """Whether the file at `path` is, and stays while it is read, of this stat and this content."""
+    found = read(files, Hash(path, stat), chunk_key)
+    return isinstance(found, Hashed) and found.content == content
+
+
+def _read_link(files: FileSystem, path: str, expected: Stat) -> Hashed | HashFailed:
+    before = files.stat(path)
+    if before != expected:
+        return _unsettled(path, before)
+    target = files.read_link(path)
+    after = files.stat(path)
+    if after != before:
+        return _unsettled(path, after)
+    return Hashed(path, after, NO_CONTENT, target)
+
+
+def _read_file(
+    files: FileSystem, path: str, expected: Stat, reader: Reader, chunk_key: bytes
+) -> Hashed | HashFailed:
+    before = reader.stat()
+    if before != expected:
+        return _unsettled(path, before)
+    try:
+        hashed = _hash(path, before, reader, chunk_key)
+    except Unavailable:  # it became shorter under our eyes
+        return _unsettled(path, reader.stat())
+    if (after := reader.stat()) != before:
+        return _unsettled(path, after)
+    if (named := files.stat(path)) != before:
+        return _unsettled(path, named)
+    return hashed
+
+
+def _hash(path: str, stat: Stat, reader: Reader, chunk_key: bytes) -> Hashed:
+    size = stat.size
+    if size == 0:
+        return Hashed(path, stat, EMPTY_CONTENT, "", ((EMPTY_CONTENT, EMPTY_NODE),))
+    if size <= MIN_CHUNK:
+        data = reader.read_at(0, size)
+        if len(data) != size:
+            raise Unavailable("changed while being read")
+        content, raw, chunk = single_chunk_content(chunk_key, data)
+        return Hashed(path, stat, content, "", ((content, raw),), (chunk,))
+    size_class = size_class_for(size)
+    chunks = tuple(Chunker(size_class).chunks(reader.read_at, size, chunk_key))
+    manifest = build(chunks, size_class)
+    return Hashed(path, stat, manifest.root, "", tuple(manifest.nodes.items()), chunks)
+
+
+def _unsettled(path: str, stat: Stat) -> HashFailed:
+    return HashFailed(path, True, False, "it changed while it was read", stat)
+
+
+def _failed(path: str, error: OSError) -> HashFailed:
+    return HashFailed(path, False, is_elsewhere(error), sentence(error))

@@ -1,0 +1,205 @@
+"""Bulk lanes: content that was asked for, on byte streams of its own beside the control lane.
+
+The side that wants content opens the lane and sends Fetch frames; the other answers each with Data frames, whose bytes
+follow them. A lane answers in the order of asking. A sender waits for its lane to have room before it reads more from
+the disk, so a slow network slows the reading and fills no memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from swarm.disk import sender
+from swarm.errors import BadPeer, Unavailable
+from swarm.sync.events import DataArrived, FetchAsked, FetchLost
+from swarm.wire.framing import Deframer, frame
+from swarm.wire.messages import FOLDER_MESSAGES, MAX_PIECE, Data, Fetch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Executor
+
+    from swarm.ids import DeviceId, FolderId
+    from swarm.node.folder_thread import FolderThread
+    from swarm.sync.events import Ask, Serve
+    from swarm.wire.lane import Lane
+
+READ_BYTES = 256 << 10  # asked of a lane at once
+ANSWER_BYTES = 512 << 10  # of content in one Data: read from the disk while the last one is on its way
+MAX_FRAME = 64 << 10  # bytes: a Fetch of 1,024 identifiers, or a Data without its content
+MAX_UNANSWERED = 64  # Fetches on one lane; our own fetcher asks for 8 MiB at most, in fewer
+
+FindFolder = "Callable[[FolderId], FolderThread | None]"
+
+
+class LaneReader:
+    """Frames, and runs of bytes between them, from a lane."""
+
+    def __init__(self, lane: Lane) -> None:
+        self._lane = lane
+        self._deframer = Deframer(MAX_FRAME)
+
+    async def message(self) -> object | None:
+        """The next message, None at the lane's end. Raises BadPeer or Unavailable."""
+        while (payload := self._deframer.pop()) is None:
+            data = await self._lane.read(READ_BYTES)
+            if not data:
+                return None
+            self._deframer.push(data)
+        return FOLDER_MESSAGES.unpack(payload, MAX_FRAME)
+
+    async def run(self, length: int) -> bytes:
+        """Exactly `length` bytes that belong to no frame."""
+        data = self._deframer.take(length)
+        if len(data) == length:
+            return data
+        pieces = [data]
+        missing = length - len(data)
+        while missing:
+            piece = await self._lane.read(min(missing, READ_BYTES))
+            if not piece:
+                raise BadPeer("a lane that ended in the middle of what it announced")
+            pieces.append(piece)
+            missing -= len(piece)
+        return b"".join(pieces)
+
+
+class Asker:
+    """Our side of a lane that we opened: sends Fetches, takes their answers."""
+
+    def __init__(self, peer: DeviceId, lane: Lane, find: Callable[[FolderId], FolderThread | None]) -> None:
+        self._peer = peer
+        self._lane = lane
+        self._find = find
+        self._open: dict[tuple[FolderId, int], None] = {}
+
+    @property
+    def load(self) -> int:
+        """Requests that are out."""
+        return len(self._open)
+
+    async def ask(self, folder: FolderId, ask: Ask) -> None:
+        self._open[folder, ask.request] = None
+        try:
+            await self._lane.write(frame(FOLDER_MESSAGES.pack(Fetch(folder, ask.request, ask.what, ask.identifiers))))
+        except Unavailable:
+            self.lose()
+
+    async def take_answers(self) -> None:
+        """Until the lane ends. Raises BadPeer."""
+        reader = LaneReader(self._lane)
+        try:
+            while (message := await reader.message()) is not None:
+                if not isinstance(message, Data):
+                    raise BadPeer("something else than content on a bulk lane")
+                await self._take(message, reader)
+        except Unavailable:
+            return
+        finally:
+            self.lose()
+
+    async def _take(self, message: Data, reader: LaneReader) -> None:
+        folder = _folder(message.folder)
+        if (folder, message.request) not in self._open:
+            raise BadPeer("content that was not asked for")
+        if sum(length for _, length in message.items) > MAX_PIECE:
+            raise BadPeer("an answer larger than any may be")
+        items = tuple([(name, await reader.run(length)) for name, length in message.items])
+        if message.last:
+            del self._open[folder, message.request]
+        thread = self._find(folder)
+        if thread is not None:
+            thread.post(DataArrived(self._peer, message.request, items, message.missing, message.last))
+
+    def lose(self) -> None:
+        """The lane is no more: who waits for an answer is told."""
+        for folder, request in self._open:
+            if (thread := self._find(folder)) is not None:
+                thread.post(FetchLost(self._peer, request))
+        self._open.clear()
+
+
+class Answerer:
+    """Our side of a lane that the peer opened: takes Fetches, sends content."""
+
+    def __init__(
+        self,
+        peer: DeviceId,
+        number: int,
+        lane: Lane,
+        find: Callable[[FolderId], FolderThread | None],
+        readers: Executor,
+    ) -> None:
+        self._peer = peer
+        self._number = number
+        self._lane = lane
+        self._find = find
+        self._readers = readers
+        self._serves: asyncio.Queue[tuple[FolderThread, Serve]] = asyncio.Queue()
+        self._unanswered = 0
+
+    def serve(self, thread: FolderThread, effect: Serve) -> None:
+        """The engine has looked up where the content is."""
+        self._serves.put_nowait((thread, effect))
+
+    async def run(self) -> None:
+        """Until the lane ends. Raises BadPeer."""
+        async with asyncio.TaskGroup() as group:
+            writer = group.create_task(self._answer())
+            try:
+                await self._listen()
+            finally:
+                writer.cancel()
+
+    async def _listen(self) -> None:
+        reader = LaneReader(self._lane)
+        try:
+            while (message := await reader.message()) is not None:
+                if not isinstance(message, Fetch):
+                    raise BadPeer("something else than a request on a bulk lane")
+                self._unanswered += 1
+                thread = self._find(_folder(message.folder))
+                if thread is None or self._unanswered > MAX_UNANSWERED:
+                    raise BadPeer("requests for a folder that is not shared with it, or too many")
+                thread.post(FetchAsked(self._peer, self._number, message.request, message.what, message.identifiers))
+        except Unavailable:
+            return
+
+    async def _answer(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while True:
+                thread, effect = await self._serves.get()
+                pieces = iter(sender.serve(thread.reading(), thread.chunk_key, effect.items))
+                last = False
+                while not last:
+                    batch, last = await loop.run_in_executor(self._readers, _next_batch, pieces)
+                    await self._send(thread.identity.keys.folder_id, effect.request, batch, last)
+                self._unanswered -= 1
+        except Unavailable:
+            return
+
+    async def _send(self, folder: FolderId, request: int, batch: list[tuple[bytes, bytes | None]], last: bool) -> None:
+        items = [(name, data) for name, data in batch if data is not None]
+        missing = tuple(name for name, data in batch if data is None)
+        header = Data(folder, request, tuple((name, len(data)) for name, data in items), missing, last)
+        await self._lane.write(b"".join((frame(FOLDER_MESSAGES.pack(header)), *(data for _, data in items))))
+
+
+def _next_batch(pieces: object) -> tuple[list[tuple[bytes, bytes | None]], bool]:
+    """Reads on until a Data is full. True: that was all."""
+    batch: list[tuple[bytes, bytes | None]] = []
+    size = 0
+    for name, data in pieces:  # type: ignore[attr-defined]
+        batch.append((name, data))
+        size += len(data) if data is not None else 0
+        if size >= ANSWER_BYTES:
+            return batch, False
+    return batch, True
+
+
+def _folder(raw: bytes) -> FolderId:
+    from swarm.ids import FolderId
+
+    return FolderId(raw)

@@ -1,0 +1,82 @@
+"""Runs a node as a daemon: the loop, the signals, the network and the control socket."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+from typing import TYPE_CHECKING
+
+from swarm.control.api import Api
+from swarm.control.server import serve
+from swarm.errors import Unavailable, UserError
+from swarm.net.endpoint import Endpoint
+from swarm.node.node import Node
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from swarm.config import Config
+    from swarm.disk.home import Home
+    from swarm.wire.lane import Link
+
+log = logging.getLogger("swarm.node")
+
+PORT_FILE = "port"  # in the home: the port that was free the last time, so that peers find us again
+
+
+def run_daemon(home: Home, config: Config, on_ready: Callable[[], None]) -> int:
+    """Blocks until SIGTERM, Ctrl-C or `swarm stop`; `on_ready` is called once commands are accepted.
+
+    Raises UserError where it cannot begin.
+    """
+    logging.basicConfig(
+        level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
+    )
+    for noisy in ("quic", "asyncio"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    asyncio.run(_run(home, config, on_ready))
+    return 0
+
+
+async def _run(home: Home, config: Config, on_ready: Callable[[], None]) -> None:
+    node = Node(home, config, _device_name())
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, node.stopping.set)
+    network = await _listen(home, config, node.accept)
+    api = Api(node)
+    control = await serve(api, home.socket)
+    try:
+        await node.run(network, on_ready)
+    finally:
+        await control.close()
+
+
+async def _listen(home: Home, config: Config, on_link: Callable[[Link], None]) -> Endpoint:
+    port = config.listen.port
+    if not config.listen_given:
+        port = _kept_port(home) or port
+    try:
+        network = await Endpoint.open(config.listen.host, port, on_link=on_link)
+    except Unavailable as error:
+        raise UserError(f"cannot listen: {error.message}", "choose another: swarm run --listen HOST:PORT") from error
+    if network.address[1] != port or not config.listen_given:
+        with contextlib.suppress(OSError):
+            (home.path / PORT_FILE).write_text(f"{network.address[1]}\n")
+    return network
+
+
+def _kept_port(home: Home) -> int | None:
+    try:
+        port = int((home.path / PORT_FILE).read_text())
+    except (OSError, ValueError):
+        return None
+    return port if 0 < port < 65536 else None
+
+
+def _device_name() -> str:
+    return os.environ.get("SWARM_DEVICE_NAME") or socket.gethostname()

@@ -1,0 +1,276 @@
+"""One peer: drives a session over a link, and carries a folder's messages between the session and its thread."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from swarm.errors import SwarmError, Unavailable
+from swarm.ids import FolderId, short
+from swarm.node.bulk import Answerer, Asker
+from swarm.session.events import (
+    Authenticated,
+    Cause,
+    Close,
+    Event,
+    Incompatible,
+    MemberJoined,
+    MemberLeft,
+    MessageReceived,
+    PeerReady,
+)
+from swarm.sync.events import Ask, FetchLost, MemberDown, MemberUp, Received, Send, Serve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Executor
+
+    from swarm.ids import DeviceId
+    from swarm.keys.role import Role
+    from swarm.node.folder_thread import FolderThread
+    from swarm.session.session import Session
+    from swarm.wire.lane import Lane, Link
+
+log = logging.getLogger("swarm.peer")
+
+READ_BYTES = 256 << 10
+ASKING_LANES = 2  # so that small files need not queue behind a large one
+HANDSHAKE_TIMEOUT = 5.0  # seconds
+UNSENT_LIMIT = 64 << 20  # bytes for the control lane that the peer does not take: it is stuck, and is dropped
+
+
+class Peer:
+    """One link with one peer, from its handshake to its end."""
+
+    def __init__(
+        self,
+        link: Link,
+        session: Session,
+        *,
+        find: Callable[[FolderId], FolderThread | None],
+        readers: Executor,
+        on_ready: Callable[[Peer], bool],
+        on_joined: Callable[[Peer, FolderId, Role], None],
+        on_end: Callable[[Peer], None],
+    ) -> None:
+        self.link = link
+        self.session = session
+        self.ready: PeerReady | None = None
+        self.device: DeviceId | None = None
+        self.failure = ""  # why it ended, for people; "" while it runs or when the other side just left
+        self.since = time.time()
+        self._find = find
+        self._readers = readers
+        self._on_ready = on_ready
+        self._on_joined = on_joined
+        self._on_end = on_end
+        self.settled = asyncio.Event()  # we know who it is, or that it is nobody of ours
+        self.is_self = False
+        self._announced: set[FolderId] = set()
+        self._control: Lane | None = None
+        self._outgoing = asyncio.Event()
+        self._unsent: list[bytes] = []
+        self._unsent_bytes = 0
+        self._askers: list[Asker] = []
+        self._answerers: dict[int, Answerer] = {}
+        self._asks: asyncio.Queue[tuple[FolderId, Ask]] = asyncio.Queue()
+
+    # -- from the node
+
+    async def run(self) -> None:
+        """Until the link ends, by whatever. Never raises but for cancellation."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._converse(group))
+        except* SwarmError as errors:
+            self.failure = _first(errors).message
+            log.info("%s: %s", self.title, self.failure)
+        except* _Ended:
+            pass
+        except* Exception as errors:
+            log.exception("%s: the session failed", self.title, exc_info=errors)
+            self.failure = "an internal error"
+        finally:
+            self.link.close(self.failure)
+            self.settled.set()
+            self.retire()
+            self._on_end(self)
+
+    def close(self, reason: str) -> None:
+        self.failure = self.failure or reason
+        self.link.close(reason)
+
+    def deliver(self, thread: FolderThread, effect: Send | Ask | Serve) -> None:
+        """An effect of a folder's engine for this peer."""
+        folder = thread.identity.keys.folder_id
+        match effect:
+            case Send(_, message):
+                if self.session.send(message):
+                    self.flush()
+            case Ask():
+                if folder in self._announced:
+                    self._asks.put_nowait((folder, effect))
+                else:
+                    thread.post(FetchLost(effect.peer, effect.request))
+            case Serve(lane=lane):
+                if lane in self._answerers:
+                    self._answerers[lane].serve(thread, effect)
+
+    def flush(self) -> None:
+        """Lets go what the session wants to send."""
+        data = self.session.data_to_send()
+        if data:
+            self._unsent.append(data)
+            self._unsent_bytes += len(data)
+            self._outgoing.set()
+            if self._unsent_bytes > UNSENT_LIMIT:
+                self.close("it does not take what it is sent")
+
+    @property
+    def title(self) -> str:
+        """For the log."""
+        if self.device is None:
+            return f"somebody at {self.link.address[0]}"
+        name = self.ready.name if self.ready is not None else "?"
+        return f"{name} ({short(self.device)})"
+
+    # -- the control lane
+
+    async def _converse(self, group: asyncio.TaskGroup) -> None:
+        async with asyncio.timeout(HANDSHAKE_TIMEOUT) as limit:
+            lane = await (self.link.open_lane() if self.link.dialled else self.link.accept_lane())
+            self._control = lane
+            group.create_task(self._send(lane))
+            start = self.session.start()
+            if start:
+                await lane.write(start)
+            try:
+                while data := await lane.read(READ_BYTES):
+                    for event in self.session.receive(data):
+                        self._handle(event, group)
+                        if isinstance(event, Authenticated):
+                            limit.reschedule(None)
+                    self.flush()
+            except TimeoutError:
+                raise Unavailable("it did not introduce itself in time") from None
+        raise _Ended
+
+    async def _send(self, lane: Lane) -> None:
+        while True:
+            await self._outgoing.wait()
+            self._outgoing.clear()
+            data = b"".join(self._unsent)
+            self._unsent.clear()
+            self._unsent_bytes = 0
+            for start in range(0, len(data), READ_BYTES):
+                await lane.write(data[start : start + READ_BYTES])
+
+    def _handle(self, event: Event, group: asyncio.TaskGroup) -> None:
+        match event:
+            case Authenticated(device):
+                self.device = device
+                self.link.trust()
+                group.create_task(self._accept_lanes(group))
+                group.create_task(self._ask())
+            case PeerReady():
+                self.ready = event
+                kept = self._on_ready(self)
+                self.settled.set()
+                if not kept:
+                    raise _Ended
+            case MemberJoined(folder, role):
+                self._joined(folder, role)
+            case MemberLeft(folder):
+                self._left(folder)
+            case MessageReceived(message):
+                folder = FolderId(message.folder)  # type: ignore[attr-defined]
+                if self.device is not None and folder in self._announced and (thread := self._find(folder)):
+                    thread.post(Received(self.device, message))
+            case Incompatible():
+                self.failure = f"{event.name} speaks another protocol: update swarm " + (
+                    "here" if event.update_ours else "there"
+                )
+            case Close(cause, reason):
+                self.is_self = cause is Cause.SELF
+                self.failure = self.failure or reason
+                raise _Ended
+
+    def _joined(self, folder: FolderId, role: Role) -> None:
+        thread = self._find(folder)
+        if thread is None or self.device is None or self.ready is None:
+            return
+        self._announced.add(folder)
+        thread.post(MemberUp(self.device, self.ready.name, role))
+        self._on_joined(self, folder, role)
+
+    def _left(self, folder: FolderId) -> None:
+        if folder in self._announced and self.device is not None:
+            self._announced.discard(folder)
+            if thread := self._find(folder):
+                thread.post(MemberDown(self.device))
+
+    @property
+    def folders(self) -> set[FolderId]:
+        """Folders that both take part in."""
+        return self._announced
+
+    def retire(self) -> None:
+        """Its folders are told that it is gone, now: another session of the same device may follow at once."""
+        for asker in self._askers:
+            asker.lose()
+        while not self._asks.empty():
+            folder, ask = self._asks.get_nowait()
+            if thread := self._find(folder):
+                thread.post(FetchLost(ask.peer, ask.request))
+        for folder in list(self._announced):
+            self._left(folder)
+
+    # -- bulk lanes
+
+    async def _accept_lanes(self, group: asyncio.TaskGroup) -> None:
+        number = 0
+        while True:
+            lane = await self.link.accept_lane()
+            number += 1
+            assert self.device is not None
+            answerer = Answerer(self.device, number, lane, self._find_joined, self._readers)
+            self._answerers[number] = answerer
+            group.create_task(self._run_answerer(number, answerer, lane))
+
+    async def _run_answerer(self, number: int, answerer: Answerer, lane: Lane) -> None:
+        try:
+            await answerer.run()
+        except* Unavailable:
+            pass
+        finally:
+            del self._answerers[number]
+            lane.close()
+
+    async def _ask(self) -> None:
+        async with asyncio.TaskGroup() as lanes:
+            while True:
+                folder, ask = await self._asks.get()
+                asker = min(self._askers, key=lambda candidate: candidate.load, default=None)
+                if asker is None or (asker.load and len(self._askers) < ASKING_LANES):
+                    assert self.device is not None
+                    asker = Asker(self.device, await self.link.open_lane(), self._find)
+                    self._askers.append(asker)
+                    lanes.create_task(asker.take_answers())
+                await asker.ask(folder, ask)
+
+    def _find_joined(self, folder: FolderId) -> FolderThread | None:
+        return self._find(folder) if folder in self._announced else None
+
+
+class _Ended(Exception):
+    """The session is over and nobody is to blame."""
+
+
+def _first(group: BaseExceptionGroup[SwarmError]) -> SwarmError:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, SwarmError)
+    return error

@@ -1,0 +1,102 @@
+"""A daemon without folders, for tests of the control API and the command line.
+
+Run as a program it is `swarm` with a node whose `run_daemon` serves this fake: real processes, sockets and locks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from swarm.control.daemon import Shared, Waited
+from swarm.errors import EXIT_HELD, EXIT_NOT_FOUND, Unavailable, UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from swarm.config import Config
+    from swarm.disk.home import Home
+
+SECRET = "swarmw1fake+192.0.2.7:47474+name=Docs"
+
+
+class FakeDaemon:
+    """Remembers what it was asked. Paths and keys with certain words in them make it fail in certain ways."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[Any, ...]] = []
+        self.stopped = asyncio.Event()
+        self.waiting = asyncio.Event()
+        self.wait_cancelled = asyncio.Event()
+        self.folders: list[dict[str, Any]] = []
+        self.waited = Waited(True, ())
+
+    async def share(self, path: str, name: str | None) -> Shared:
+        self.calls.append(("share", path, name))
+        if "bug" in path:
+            raise ZeroDivisionError("swarmw1secret")
+        if "offline" in path:
+            raise Unavailable("the disk is away", "plug it in")
+        return Shared(SECRET, "00ff", name or "Docs", path, ("Anyone with this key can read and change Docs.",))
+
+    async def join(self, invitation: str, path: str | None, merge: bool) -> Shared:
+        self.calls.append(("join", invitation, path, merge))
+        if path is not None and "full" in path and not merge:
+            raise UserError("3 files only here, 2 only there, 1 same, 1 differs", "--yes merges", EXIT_HELD)
+        return Shared(invitation, "00ff", "Docs", path or "/home/anna/Docs", ("nobody is online yet",))
+
+    async def status(self) -> dict[str, Any]:
+        return {"device": {"id": "ab", "name": "anna-desk"}, "folders": self.folders}
+
+    async def wait(self, path: str, device: str | None, peers: int, timeout: float | None) -> Waited:
+        self.calls.append(("wait", path, device, peers, timeout))
+        if "forever" in path:
+            self.waiting.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.wait_cancelled.set()
+        return self.waited
+
+    async def key(self, path: str, kind: str) -> str:
+        self.calls.append(("key", path, kind))
+        if "elsewhere" in path:
+            raise UserError(f"{path} is not in a shared folder", "swarm status lists them", EXIT_NOT_FOUND)
+        return f"swarm{kind[0]}1fake"
+
+    async def stop(self) -> None:
+        self.stopped.set()
+
+
+def run_daemon(home: Home, config: Config, on_ready: Callable[[], None]) -> int:
+    """The node's entry point, over a FakeDaemon."""
+    del config
+    return asyncio.run(_run(home, on_ready))
+
+
+async def _run(home: Home, on_ready: Callable[[], None]) -> int:
+    from swarm.control.api import Api
+    from swarm.control.server import serve
+
+    daemon = FakeDaemon()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, daemon.stopped.set)
+    server = await serve(Api(daemon), home.socket)
+    on_ready()
+    await daemon.stopped.wait()
+    await server.close()
+    return 0
+
+
+if __name__ == "__main__":
+    node = ModuleType("swarm.node.main")
+    node.run_daemon = run_daemon  # type: ignore[attr-defined]
+    sys.modules["swarm.node.main"] = node
+
+    from swarm.cli import launch
+    from swarm.cli.main import main
+
+    launch.command = lambda: [sys.executable, __file__, "run", "--detached"]
+    sys.exit(main())

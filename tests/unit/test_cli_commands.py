@@ -1,0 +1,265 @@
+"""The verbs in-process, over a daemon that is a dictionary of answers."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from swarm.cli import join, launch, main, progress, terminal
+from swarm.errors import EXIT_HELD, UserError
+from swarm.ids import FolderId
+from swarm.keys.printed import PrintedKey
+from swarm.keys.role import Role
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+KEY = PrintedKey(Role.WRITE, 0, FolderId(bytes(16)), bytes(32)).encode()
+JOINED = {"key": KEY, "folder": "00ff", "name": "Docs", "path": "/home/anna/Docs", "notes": ["nobody is online yet"]}
+
+
+class Answers:
+    """In place of a client: answers by verb; an exception is raised, a list is gone through."""
+
+    def __init__(self, **answers: Any) -> None:
+        self.answers = answers
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+
+    def call(self, verb: str, **arguments: Any) -> Any:
+        self.calls.append((verb, arguments))
+        answer = self.answers[verb]
+        if isinstance(answer, list):
+            answer = answer.pop(0)
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    def ask(self, question: str) -> Any:
+        return self.call(question)
+
+
+@pytest.fixture
+def daemon(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Answers]:
+    def install(**answers: Any) -> Answers:
+        fake = Answers(**answers)
+        monkeypatch.setattr(launch, "daemon", lambda: fake)
+        monkeypatch.setattr(launch, "running_daemon", lambda: fake)
+        return fake
+
+    return install
+
+
+def type_in(monkeypatch: pytest.MonkeyPatch, text: str, *, terminal_there: bool = False) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+    monkeypatch.setattr(terminal, "interactive", lambda: terminal_there)
+
+
+def test_share_prints_the_key_and_nothing_else_on_stdout(
+    daemon: Callable[..., Answers], capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = daemon(share={"key": KEY, "notes": ["Anyone with this key can read and change Docs.", "LAN only"]})
+    monkeypatch.chdir(tmp_path)
+    assert main.main(["share", "new", "--name", "Docs"]) == 0
+    captured = capsys.readouterr()
+    assert captured.out == KEY + "\n"
+    assert captured.err == "Anyone with this key can read and change Docs.\nLAN only\n"
+    assert fake.calls == [("share", {"path": str(tmp_path / "new"), "name": "Docs"})]
+    assert not (tmp_path / "new").exists()
+
+
+def test_paths_are_made_absolute_before_they_are_sent(
+    daemon: Callable[..., Answers], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "real" / "below").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("real/below")
+    fake = daemon(share={"key": KEY, "notes": []})
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path / "real")
+    for typed in ("~/x", "./../x", str(tmp_path) + "//x/", "../link/../x"):
+        assert main.main(["share", typed]) == 0
+    root = os.path.realpath(tmp_path)
+    assert [arguments["path"] for _, arguments in fake.calls] == [
+        f"{tmp_path}/x",
+        f"{root}/x",
+        f"{tmp_path}/x",
+        f"{root}/real/x",
+    ]
+
+
+def test_a_key_comes_from_the_command_line_or_stdin(
+    daemon: Callable[..., Answers], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake = daemon(join=JOINED)
+    for arguments in (["join", KEY], ["join"], ["join", "-"]):
+        type_in(monkeypatch, f"\n {KEY} \nmore\n")
+        assert main.main(arguments) == 0
+    assert fake.calls == [("join", {"key": KEY, "path": None, "merge": False})] * 3
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "Docs is in /home/anna/Docs\nnobody is online yet\n" in captured.err
+    assert KEY not in captured.err
+
+
+HELD = UserError("3 only here, 2 only there", "--yes", EXIT_HELD)
+
+
+def test_a_merge_that_nobody_can_agree_to_is_held(
+    daemon: Callable[..., Answers], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake = daemon(join=[HELD])
+    type_in(monkeypatch, "y\n")
+    assert main.main(["join", KEY, str(tmp_path)]) == EXIT_HELD
+    assert len(fake.calls) == 1
+    assert "swarm: error: 3 only here" in capsys.readouterr().err
+
+
+def test_yes_merges_and_still_shows_the_preview(
+    daemon: Callable[..., Answers], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake = daemon(join=[HELD, JOINED])
+    type_in(monkeypatch, "")
+    assert main.main(["join", KEY, str(tmp_path), "--yes"]) == 0
+    assert [arguments["merge"] for _, arguments in fake.calls] == [False, True]
+    assert "3 only here" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("answer", "merged"), [("y\n", True), ("YES\n", True), ("n\n", False), ("\n", False), ("", False)]
+)
+def test_a_merge_is_agreed_to_on_a_terminal(
+    daemon: Callable[..., Answers],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    answer: str,
+    merged: bool,
+) -> None:
+    fake = daemon(join=[HELD, JOINED])
+    type_in(monkeypatch, answer, terminal_there=True)
+    assert main.main(["join", KEY, str(tmp_path)]) == (0 if merged else EXIT_HELD)
+    assert len(fake.calls) == (2 if merged else 1)
+    assert "merge? [y/N]" in capsys.readouterr().err
+
+
+def test_a_key_on_stdin_is_read_only_so_far(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = io.StringIO("q" * (join.MAX_KEY * 4))
+    monkeypatch.setattr("sys.stdin", text)
+    assert main.main(["join"]) == 5
+    assert text.tell() <= join.MAX_KEY
+    assert "far too long" in capsys.readouterr().err
+
+
+def test_wait_names_what_is_missing_and_exits_4(
+    daemon: Callable[..., Answers], capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    fake = daemon(
+        wait=[{"done": False, "missing": ["bob lacks 3 files", "nas is away"]}, {"done": True, "missing": []}]
+    )
+    assert main.main(["wait", "--timeout", "1.5", "--on", "bob", "--peers", "2"]) == 4
+    assert "not identical yet: bob lacks 3 files; nas is away" in capsys.readouterr().err
+    assert main.main(["wait"]) == 0
+    limited, unlimited = (arguments for _, arguments in fake.calls)
+    assert limited["deadline"] > limited["timeout"] == 1.5
+    assert (limited["on"], limited["peers"]) == ("bob", 2)
+    assert unlimited["deadline"] is None
+    assert unlimited["timeout"] is None
+    assert unlimited["path"] == os.path.realpath(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("option", "kind"), [([], "write"), (["--read-only"], "read"), (["--blind"], "blind"), (["--owner"], "owner")]
+)
+def test_key_prints_one_line(
+    daemon: Callable[..., Answers], capsys: pytest.CaptureFixture[str], option: list[str], kind: str
+) -> None:
+    fake = daemon(key={"key": "swarmx1"})
+    assert main.main(["key", *option]) == 0
+    assert capsys.readouterr().out == "swarmx1\n"
+    assert fake.calls[0][1]["kind"] == kind
+
+
+def test_status_as_json_is_what_the_daemon_said(
+    daemon: Callable[..., Answers], capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = {"device": {"name": "änna"}, "folders": []}
+    daemon(status=status)
+    assert main.main(["status", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == status
+
+
+def test_a_bug_is_one_line_and_a_traceback_only_on_request(
+    daemon: Callable[..., Answers], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon(status=[ZeroDivisionError("x"), ZeroDivisionError("x")])
+    monkeypatch.delenv("SWARM_DEBUG", raising=False)
+    assert main.main(["status"]) == 1
+    quiet = capsys.readouterr().err
+    assert "Traceback" not in quiet
+    assert quiet.startswith("swarm: error: this is a bug in swarm: ZeroDivisionError: x\nswarm: hint: ")
+    monkeypatch.setenv("SWARM_DEBUG", "1")
+    assert main.main(["status"]) == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_an_interrupt_exits_130_in_silence(daemon: Callable[..., Answers], capsys: pytest.CaptureFixture[str]) -> None:
+    daemon(wait=KeyboardInterrupt())
+    assert main.main(["wait"]) == 130
+    assert capsys.readouterr().err == ""
+
+
+def test_an_error_from_elsewhere_cannot_paint_on_the_terminal(
+    daemon: Callable[..., Answers], capsys: pytest.CaptureFixture[str]
+) -> None:
+    daemon(status=UserError("a\x1b[2Jb\nc\u202e", "d\r"))
+    assert main.main(["status"]) == 1
+    assert capsys.readouterr().err == "swarm: error: a\ufffd[2Jb\ufffdc\ufffd\nswarm: hint: d\ufffd\n"
+
+
+def state(**changes: Any) -> dict[str, Any]:
+    peer = {"connected": True}
+    return {"state": "in-sync", "why": None, "peers": [peer], "need_files": 0, "need_bytes": 0, "id": "00ff", **changes}
+
+
+@pytest.mark.parametrize(
+    ("folder", "alone", "expected"),
+    [
+        (state(), 0.0, "identical with 1 device"),
+        (state(peers=[]), 1.0, None),
+        (state(state="waiting", peers=[{"connected": False}]), 1.0, None),
+        (state(state="waiting", peers=[]), 60.0, "nobody is online; it goes on"),
+        (state(state="syncing"), 60.0, None),
+        (state(state="held", why="too many deletions"), 0.0, "held: too many deletions"),
+        (state(state="error"), 0.0, "error: swarm status says more"),
+    ],
+)
+def test_a_join_is_followed_until_there_is_nothing_to_wait_for(
+    folder: dict[str, Any], alone: float, expected: str | None
+) -> None:
+    verdict = progress.last_word(folder, alone)
+    assert verdict == expected or (verdict is not None and expected is not None and verdict.startswith(expected))
+
+
+def test_progress_is_shown_and_ctrl_c_detaches(
+    daemon: Callable[..., Answers], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "POLL", 0)
+    syncing = {"folders": [state(state="syncing", need_files=2, need_bytes=1500)]}
+    fake: Any = daemon(status=[syncing, {"folders": [state()]}])
+    progress.follow(fake, "00ff")
+    shown = capsys.readouterr().err
+    assert "2 files, 1.5 kB to come" in shown
+    assert shown.endswith("identical with 1 device\n")
+
+    fake = daemon(status=KeyboardInterrupt())
+    progress.follow(fake, "00ff")
+    assert progress.IN_BACKGROUND in capsys.readouterr().err
+    fake = daemon(status={"folders": []})
+    progress.follow(fake, "00ff")

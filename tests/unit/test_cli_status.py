@@ -1,0 +1,175 @@
+"""The table that people read, and the numbers and times in it."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from swarm.cli import terminal
+from swarm.cli.format import amount, below_home, moment, plural
+from swarm.cli.status import table
+
+NOW = datetime(2026, 1, 5, 18, 0, tzinfo=UTC)  # a Monday
+
+
+def member(name: str, **changes: Any) -> dict[str, Any]:
+    return {
+        "device": "ab",
+        "name": name,
+        "role": "write",
+        "connected": True,
+        "in_sync": True,
+        "need_bytes": 0,
+        "route": "direct",
+        "address": "192.0.2.9:47474",
+        "rtt_ms": 0.42,
+        "last_seen": "2026-01-02T18:02:00Z",
+        **changes,
+    }
+
+
+def folder(**changes: Any) -> dict[str, Any]:
+    return {
+        "id": "00ff",
+        "name": "Docs",
+        "path": "/home/anna/Docs",
+        "role": "write",
+        "state": "in-sync",
+        "why": None,
+        "root": "aa",
+        "files": 1204,
+        "bytes": 3_100_000_000,
+        "need_files": 0,
+        "need_bytes": 0,
+        "cannot": 0,
+        "conflicts": 0,
+        "peers": [],
+        **changes,
+    }
+
+
+def shown(*folders: dict[str, Any]) -> list[str]:
+    return table({"folders": list(folders)}, NOW)
+
+
+def test_the_table_is_as_promised(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/anna")
+    peers = [
+        member("nas"),
+        member("vps", route="relayed", rtt_ms=31.2),
+        member("laptop", connected=False, in_sync=False, need_bytes=14_000, route=None, rtt_ms=None),
+    ]
+    assert shown(folder(peers=peers)) == [
+        "Docs  ~/Docs  1,204 files  3.1 GB                       latest on 2 of 3",
+        "  nas     identical     direct   0.4 ms",
+        "  vps     identical     relayed  31 ms",
+        "  laptop  14 kB behind  last seen Fri 18:02, 2 days ago",
+    ]
+
+
+def test_what_is_not_well_is_said() -> None:
+    lines = shown(
+        folder(state="syncing", need_files=14, need_bytes=3_200_000, conflicts=2, cannot=1),
+        folder(state="waiting", why="the disk is away"),
+    )
+    assert lines[1:4] == [
+        "  syncing: 14 files, 3.2 MB to come",
+        "  2 conflicts",
+        "  1 file cannot be held by this device",
+    ]
+    assert lines[4] == ""
+    assert lines[6] == "  waiting: the disk is away"
+    assert "on no other device" in lines[0]
+
+
+def test_a_member_that_was_never_seen_and_one_without_a_number() -> None:
+    lines = shown(
+        folder(
+            peers=[
+                member("a", connected=False, in_sync=False, last_seen=None),
+                member("b", rtt_ms=None, in_sync=False),
+            ]
+        )
+    )
+    assert lines[1:] == ["  a  behind  never seen", "  b  behind  direct"]
+
+
+def test_a_name_from_another_machine_cannot_paint() -> None:
+    text = "\n".join(shown(folder(name="D\x1b[31m\nocs", why="w\x07", state="error", peers=[member("e\x1b]0;x\x07")])))
+    assert "\x1b" not in text
+    assert "\x07" not in text
+    assert len(text.splitlines()) == 3
+
+
+def test_a_pipe_and_no_color_get_no_colour(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal:
+        closed = False
+
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    stream: Any = Terminal()
+    assert terminal.colour("x", "green", stream) == "\x1b[32mx\x1b[0m"
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert terminal.colour("x", "green", stream) == "x"
+    monkeypatch.delenv("NO_COLOR")
+    with open(os.devnull) as pipe:
+        assert terminal.colour("x", "green", pipe) == "x"
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (0, "0 bytes"),
+        (1, "1 byte"),
+        (999, "999 bytes"),
+        (1000, "1.0 kB"),
+        (9_949, "9.9 kB"),
+        (9_950, "10 kB"),
+        (999_499, "999 kB"),
+        (999_500, "1.0 MB"),
+        (3_100_000_000, "3.1 GB"),
+        (10**18, "1000 PB"),
+    ],
+)
+def test_bytes_as_people_say_them(size: int, text: str) -> None:
+    assert amount(size) == text
+
+
+@pytest.mark.parametrize(
+    ("ago", "text"),
+    [
+        (timedelta(0), "18:00, just now"),
+        (timedelta(seconds=-5), "18:00, just now"),
+        (timedelta(seconds=1), "17:59, 1 second ago"),
+        (timedelta(minutes=59), "17:01, 59 minutes ago"),
+        (timedelta(hours=2), "16:00, 2 hours ago"),
+        (timedelta(days=3), "Fri 18:00, 3 days ago"),
+        (timedelta(days=7), "2025-12-29, 7 days ago"),
+    ],
+)
+def test_a_moment_as_people_say_it(ago: timedelta, text: str) -> None:
+    assert moment((NOW - ago).isoformat().replace("+00:00", "Z"), NOW).replace("18:00:05", "18:00") == text
+
+
+def test_a_moment_is_shown_in_the_readers_zone() -> None:
+    there = NOW.astimezone(timezone(timedelta(hours=2)))
+    assert moment("2026-01-05T17:00:00Z", there) == "19:00, 1 hour ago"
+    assert moment("2026-01-05T17:00:00", there) == "19:00, 1 hour ago"
+    assert moment("once", NOW) == "once"
+
+
+def test_small_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (plural(0, "file"), plural(1, "file"), plural(1204, "file")) == ("0 files", "1 file", "1,204 files")
+    monkeypatch.setenv("HOME", "/home/anna/")
+    assert [below_home(path) for path in ("/home/anna", "/home/anna/x", "/home/annabel", "/")] == [
+        "~",
+        "~/x",
+        "/home/annabel",
+        "/",
+    ]

@@ -1,0 +1,57 @@
+"""How long a peer may take, in pure time."""
+
+from __future__ import annotations
+
+import math
+
+from swarm.net.limits import Limits
+from swarm.net.patience import Judgement, Patience
+
+LIMITS = Limits(stranger_seconds=5.0, quiet_seconds=5.0, lost_seconds=7.0)
+
+
+def trusted(now: float = 100.0) -> Patience:
+    patience = Patience(LIMITS, now, dialled=True)
+    patience.established(now)
+    patience.trusted()
+    return patience
+
+
+def test_a_handshake_has_five_seconds_and_trust_five_more() -> None:
+    patience = Patience(LIMITS, 100.0, dialled=False)
+    assert patience.look_at(0.0) == 105.0
+    assert patience.judge(0.0, 104.9) is Judgement.WAIT
+    assert patience.judge(0.0, 105.0) is Judgement.NO_HANDSHAKE
+    patience.established(104.0)
+    assert patience.judge(108.9, 108.9) is Judgement.WAIT
+    assert patience.judge(108.9, 109.0) is Judgement.NO_TRUST
+
+
+def test_whoever_dials_minds_the_handshake_itself() -> None:
+    patience = Patience(LIMITS, 100.0, dialled=True)
+    assert patience.look_at(0.0) == math.inf
+    assert patience.judge(0.0, 1e9) is Judgement.WAIT
+
+
+def test_silence_is_answered_with_one_ping_and_then_the_end() -> None:
+    patience = trusted()
+    assert patience.look_at(102.0) == 107.0
+    assert patience.judge(102.0, 106.9) is Judgement.WAIT
+    assert patience.judge(102.0, 107.0) is Judgement.PING
+    assert patience.look_at(102.0) == 114.0
+    assert patience.judge(102.0, 113.9) is Judgement.WAIT
+    assert patience.judge(102.0, 114.0) is Judgement.SILENT
+
+
+def test_an_answer_to_the_ping_begins_the_wait_anew() -> None:
+    patience = trusted()
+    assert patience.judge(100.0, 105.0) is Judgement.PING
+    assert patience.judge(105.1, 105.2) is Judgement.WAIT
+    assert patience.judge(105.1, 110.1) is Judgement.PING
+
+
+def test_our_own_sleep_is_not_held_against_the_peer() -> None:
+    patience = trusted()
+    assert patience.judge(100.0, 5000.0) is Judgement.PING
+    assert patience.judge(100.0, 5006.9) is Judgement.WAIT
+    assert patience.judge(5006.9, 5007.0) is Judgement.WAIT
