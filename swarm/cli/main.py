@@ -7,6 +7,7 @@ and each imports what it needs when it needs it. Only argparse: typer and rich w
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 from importlib import import_module
@@ -44,15 +45,10 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:  # the reader has what it wants, as in `swarm status | head -1`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes at exit
+        _give_up_stdout()
         return EXIT_FAILED
     except Exception as error:
-        if os.environ.get("SWARM_DEBUG") == "1":
-            import traceback
-
-            traceback.print_exc()
-        what = f"{type(error).__name__}: {error}"
-        terminal.report(SwarmError(f"this is a bug in swarm: {what}", "SWARM_DEBUG=1 shows where; please report it"))
+        _report_unexpected(error)
         return EXIT_FAILED
     return code
 
@@ -70,7 +66,10 @@ def _dispatch(arguments: list[str]) -> int:
             child.set_defaults(run=module.run)
     if verb is not None and verb not in VERBS:
         raise _unknown(verb)
-    options = parser.parse_args(arguments)
+    try:
+        options = parser.parse_args(arguments)
+    except SystemExit as end:  # --help and --version; what they print is flushed where a broken pipe is caught
+        return int(end.code or 0)
     return int(options.run(options))
 
 
@@ -93,8 +92,35 @@ class _Parser(argparse.ArgumentParser):
         raise UserError(message, f"see {self.prog} --help", EXIT_USAGE)
 
 
+def _report_unexpected(error: Exception) -> None:
+    """What no command foresaw: the system's refusal (a full disk), or our bug."""
+    if os.environ.get("SWARM_DEBUG") == "1":
+        import traceback
+
+        traceback.print_exc()
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        terminal.report(SwarmError(f"{where}{error.strerror or error}", "SWARM_DEBUG=1 shows what swarm was doing"))
+        if error.errno == errno.ENOSPC:
+            _give_up_stdout()
+        return
+    what = f"{type(error).__name__}: {error}"
+    terminal.report(SwarmError(f"this is a bug in swarm: {what}", "SWARM_DEBUG=1 shows where; please report it"))
+
+
+def _give_up_stdout() -> None:
+    """What could not be written is dropped, or Python would try again at exit, and complain."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
 def _make_streams_tolerant() -> None:
-    """A name that the terminal's encoding cannot show is shown with backslashes, not refused with a traceback."""
+    """A name that the terminal's encoding cannot show is shown with backslashes; a closed stream (`2>&-`) swallows."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - for as long as the process lives
+    if sys.stderr is None:  # print to None would go to stdout
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")

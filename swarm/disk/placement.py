@@ -140,22 +140,25 @@ class Placement:
     def displace(self, path: str, expected: Local) -> str:
         """Takes away the file or symlink expected. Returns where it is now."""
         self.must_be(path, expected)
-        return self._take(path, expected, self._free_place(path))
+        place = self._free_place(path)
+        self._take(path, expected, place)
+        self._may_be_late(path, place)
+        return place
 
-    def move(self, source: str, path: str, expected: Local) -> Stat:
-        """Renames the file expected at `source`. Returns its stat at `path`."""
+    def move(self, source: str, path: str, expected: Local) -> None:
+        """Renames the file expected at `source` to where nothing is."""
         self.must_be(source, expected)
-        if not self.files.traits.noreplace or fold(source) == fold(path):
+        traits = self.files.traits
+        one_name = (traits.folds_case or traits.folds_unicode) and fold(source) == fold(path)
+        if one_name or not traits.noreplace:
             self._move_through_history(source, path, expected)
-            return self.files.stat(path)
+            return
         self.files.rename_noreplace(source, path)
         self._touch(source)
         self._touch(path)
         if not self._is(path, expected):
-            if self.files.stat(path).kind in (Kind.FILE, Kind.SYMLINK):
-                self._return(path, source)
+            self._return(path, source)
             raise Raced
-        return self.files.stat(path)
 
     # -- looking
 
@@ -209,14 +212,12 @@ class Placement:
         if stat.kind is Kind.FILE:
             self.late.append(Late(path, place, stat))
 
-    def _take(self, path: str, expected: Local, place: str) -> str:
+    def _take(self, path: str, expected: Local, place: str) -> None:
         self.files.rename(path, place)  # nothing is at `place`, and nobody but us makes names there
         self._touch(path)
         self._touch(place)
         if not self._is(place, expected):
             raise Raced("" if self._return(place, path) else place)
-        self._may_be_late(path, place)
-        return place
 
     def _return(self, place: str, path: str) -> bool:
         """Gives something its name back, unless the name was taken again."""
@@ -234,10 +235,12 @@ class Placement:
             if not self._return(place, path):
                 raise Raced(place) from error
             raise
+        self._may_be_late(path, place)
         return place
 
     def _move_through_history(self, source: str, path: str, expected: Local) -> None:
-        place = self._take(source, expected, self._free_place(source))
+        place = self._free_place(source)
+        self._take(source, expected, place)
         try:
             self.files.rename_noreplace(place, path)
         except OSError as error:
@@ -245,7 +248,6 @@ class Placement:
                 raise Raced(place) from error
             raise
         self._touch(path)
-        self.late.pop()  # it is at a user's path again, where the scan looks after it
 
     def _put_back(self, place: str, path: str, temp: str, made: Stat) -> str:
         """Undoes an exchange that took something unexpected. Returns where a user's version had to stay, or ""."""

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from swarm.ids import DeviceId, Origin
+if TYPE_CHECKING:
+    from swarm.ids import DeviceId, Origin
 
 MAX_UNCONFIRMED = 4096  # records sent to a peer and not confirmed by its clock
 FORWARD_DELAY = 0.5  # seconds: an author's own push, and the clock that confirms it, take less

@@ -349,7 +349,7 @@ class FolderThread:
         assert isinstance(effect, Run)
         if why := self.healthy():
             return _failed(effect, why) or OperationsDone(())
-        return installer.run(self._files(), effect, time.time_ns)
+        return installer.run(self._files(), effect, self.chunk_key, time.time_ns)
 
     def _temp_work(self, effect: Effect) -> Event | None:
         if why := "" if isinstance(effect, DropTemp) else self.healthy():

@@ -8,13 +8,12 @@ import logging
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import swarm
 from swarm.control.daemon import Shared, Waited
 from swarm.disk import marker
-from swarm.errors import EXIT_FAILED, EXIT_HELD, EXIT_NOT_FOUND, EXIT_USAGE, SwarmError, Unavailable, UserError
+from swarm.errors import EXIT_FAILED, EXIT_NOT_FOUND, EXIT_USAGE, SwarmError, Unavailable, UserError
 from swarm.keys.certificate import Certificate
 from swarm.keys.chain import FolderKeys
 from swarm.keys.device import DeviceKey
@@ -25,6 +24,7 @@ from swarm.node.dialer import Dialer
 from swarm.node.folder_thread import FolderThread
 from swarm.node.own_address import own_addresses
 from swarm.node.peer import Peer
+from swarm.node.place import join_root, make_root, marker_of
 from swarm.node.report import Connection, FolderReport, folder_object, missing_for
 from swarm.session.rivals import Rival, keeps_newer
 from swarm.session.session import Session
@@ -327,7 +327,7 @@ class Node:
     # -- what a user may ask (Daemon)
 
     async def share(self, path: str, name: str | None) -> Shared:
-        root = await asyncio.to_thread(_make_root, path)
+        root = await asyncio.to_thread(make_root, path)
         for folder in self.folders.values():
             if folder.real == root:
                 return self._shared(folder)
@@ -355,7 +355,7 @@ class Node:
                 EXIT_USAGE,
             )
         name = hints.name or f"swarm-{keys.folder_id.hex()[:8]}"
-        root = await asyncio.to_thread(_join_root, path, name, merge)
+        root = await asyncio.to_thread(join_root, path, name, merge)
         self._refuse_overlap(root)
         folder = await self._add(keys, root, invitation, created=False)
         self._dialer.know(folder.hints.addresses, self._loop.time())
@@ -369,7 +369,7 @@ class Node:
         return self._shared(folder, note)
 
     async def _add(self, keys: FolderKeys, root: str, printed: str, created: bool) -> SharedFolder:
-        found = await asyncio.to_thread(_marker_of, root)
+        found = await asyncio.to_thread(marker_of, root)
         if found not in (None, keys.folder_id):
             raise UserError(
                 f"{root} is shared already, as another folder",
@@ -412,7 +412,7 @@ class Node:
             notes=(
                 *notes,
                 f"Anyone with this key can read and change {folder.name}.",
-                f"This device listens at {where}: the same network reaches it, and the rest of the world if that port is open.",
+                f"This device listens at {where}: within reach of its network, and from outside if that port is open.",
                 "Nothing starts Swarm again after a reboot; swarm run does.",
             ),
         )
@@ -470,61 +470,3 @@ class Node:
 
 class _Stopped(Exception):
     """The node was asked to stop."""
-
-
-def _make_root(path: str) -> str:
-    """The real path of a directory to share, created if it is missing."""
-    try:
-        os.makedirs(path, exist_ok=True)
-    except FileExistsError:
-        raise UserError(f"{path} is a file", "name a directory", EXIT_USAGE) from None
-    except NotADirectoryError:
-        raise UserError(f"a part of {path} is a file", "name a directory", EXIT_USAGE) from None
-    except OSError as error:
-        raise UserError(
-            f"{path} cannot be created: {error.strerror}", "choose a place that you may write to"
-        ) from error
-    return _checked_root(path)
-
-
-def _checked_root(path: str) -> str:
-    root = os.path.realpath(path)
-    if not os.path.isdir(root):
-        raise UserError(f"{path} is not a directory", "name a directory", EXIT_USAGE)
-    if not os.access(root, os.R_OK | os.W_OK | os.X_OK):
-        raise UserError(f"{path} cannot be read and written", "see to its permissions")
-    return root
-
-
-def _join_root(path: str | None, name: str, merge: bool) -> str:
-    """Where a folder that is joined goes."""
-    chosen = Path(path) if path is not None else Path.home() / name
-    if chosen.exists() and not chosen.is_dir():
-        raise UserError(f"{chosen} is a file", "name a directory", EXIT_USAGE)
-    files = [entry for entry in _names(chosen) if entry != ".swarm"]
-    if files and path is None:
-        raise UserError(f"{chosen} has files already", "name the directory to merge with", EXIT_USAGE)
-    if files and not merge:
-        raise UserError(
-            f"{chosen} has files already ({len(files)} at its top). Joining merges: nothing is deleted, and of files "
-            "that differ both are kept",
-            "swarm join --yes merges without asking",
-            EXIT_HELD,
-        )
-    return _make_root(str(chosen))
-
-
-def _names(directory: Path) -> list[str]:
-    try:
-        return os.listdir(directory)
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise UserError(f"{directory} cannot be read: {error.strerror}", "see to its permissions") from error
-
-
-def _marker_of(root: str) -> FolderId | None:
-    try:
-        return marker.read(root)
-    except OSError:
-        return None

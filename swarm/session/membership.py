@@ -158,7 +158,7 @@ class Membership:
     def _take_member(self, folder: FolderId, member: Member) -> Outcome:
         level = self._proved.get(folder)
         if level is None:
-            if folder not in self._leaving | self._revoked:
+            if folder not in self._leaving and folder not in self._revoked:
                 raise BadPeer("a claim to a folder of which it has proved nothing")
             return NOTHING
         role = self._role(self._keys[folder], level, member)

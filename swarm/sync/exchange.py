@@ -187,7 +187,7 @@ class Exchange:
             self.gossip.learned(origin, now)
 
     def _open(self, raws: Sequence[bytes], only: Origin | None, wall: int) -> list[Record] | None:
-        """The records, verified; None when one of them needs a newer swarm. Raises BadPeer for any that is not valid."""
+        """The records, verified; None when one needs a newer swarm. Raises BadPeer for any that is not valid."""
         signed: list[tuple[bytes, DeviceId]] = []
         for raw in raws:
             try:

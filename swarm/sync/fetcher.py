@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 from swarm.content.chunk import MIN_CHUNK, ChunkRef
 from swarm.content.manifest import checked_node, chunk_list, missing_nodes
 from swarm.errors import BadPeer, SwarmError
-from swarm.ids import ContentId, DeviceId
 from swarm.sync.events import Accuse, Ask, DropTemp, PrepareTemp, StoreChunks, StoreFiles
 from swarm.sync.files import OURS
 from swarm.wire.messages import What
@@ -24,6 +23,7 @@ from swarm.wire.messages import What
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from swarm.ids import ContentId, DeviceId
     from swarm.sync.events import ChunksStored, DataArrived, Effect, FilesStored, TempPrepared
     from swarm.sync.store import Store
 

@@ -16,11 +16,11 @@ and is remembered per directory.
 from __future__ import annotations
 
 import re
-import unicodedata
 from typing import TYPE_CHECKING
 
 from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
+from swarm.index.paths import is_ours
 from swarm.sync.files import OURS
 
 if TYPE_CHECKING:
@@ -39,30 +39,8 @@ _BUILT_IN = re.compile(
     r"\.DS_Store\Z|[Tt]humbs\.db\Z|[Dd]esktop\.ini\Z|~\$|\.~lock\..*#\Z|.*\.(?:swp|part|crdownload)\Z", re.DOTALL
 )
 
-# Code points that file systems drop when they compare names (HFS+, ext4 and APFS with case folding): Unicode's
-# Default_Ignorable_Code_Point.
-_INVISIBLE = re.compile(
-    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
-    "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
-)
-_SHORT_NAME = re.compile(r"swarm~[0-9]+\Z")  # how FAT and NTFS call `.swarm` in 8.3
-
 # Python warns of these in a set, and pathspec knows no POSIX classes: better refused than misread.
 _ODD_SET = re.compile(r"\[.*(?:\[|--|&&|\|\||~~)", re.DOTALL)
-
-
-def is_ours(name: str) -> bool:
-    """True for `.swarm` and every other spelling that some file system takes for it (case, normalisation, invisible
-    characters, trailing dots and blanks, a stream's suffix, the short name). `name` is one component."""
-    if name.isascii():
-        if "swarm" not in (folded := name.lower()):
-            return False
-    else:
-        folded = _INVISIBLE.sub("", name)
-        folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", folded).casefold())
-        folded = _INVISIBLE.sub("", folded)
-    folded = folded.partition(":")[0].rstrip(". ")
-    return folded == OURS or _SHORT_NAME.match(folded) is not None
 
 
 class _Rule:

@@ -199,15 +199,14 @@ class Ledger:
 
     def write(self, path: str, value: Value, local: Local | None, wall: int, moved: str = "") -> Record:
         """This device's user put `value` at `path`, on top of what was `local` there."""
-        losers: list[Record] = []
+        register = self.register(path)
+        covered = [record for record in register if record.origin == self.origin]
         for entry in self.resolve(path).entries:
             if entry.virtual and entry.record is not None and self._may_materialise(path, entry):
-                losers.append(entry.record)
+                covered += [record for record in register if record.same_value(entry.record)]
                 self._materialise(entry, wall)
         base = local if local is not None and not local.copy_of else None
-        own = [record for record in self.register(path) if record.origin == self.origin]
-        covered = tuple((record.origin, record.seq) for record in (*losers, *own))
-        context = version.context_of((), base.installed if base is not None else (), covered)
+        context = version.context_of(covered, base.installed if base is not None else ())
         return self._author(path, value, context, wall, moved)
 
     def settle_copy(self, path: str, copy: Local, wall: int) -> Local | None:

@@ -373,13 +373,16 @@ class Observer:
         """The user deleted `path` and, of a directory, all that was below it."""
         if not self.may_write:
             return
-        for below, local in sorted(self.store.locals_below(path), key=lambda item: item[0].encode(), reverse=True):
-            self._delete_one(below, local, wall)
+        self._delete_below(path, wall)
         local_here = self.store.local(path)
         if local_here is not None:
             self._delete_one(path, local_here, wall)
         if not self._gone:
             self._gone_inodes.clear()
+
+    def _delete_below(self, path: str, wall: int) -> None:
+        for below, local in sorted(self.store.locals_below(path), key=lambda item: item[0].encode(), reverse=True):
+            self._delete_one(below, local, wall)
 
     def _delete_one(self, path: str, local: Local, wall: int) -> None:
         before: Local | None = local
@@ -406,6 +409,8 @@ class Observer:
         if adopted is not None:
             self.store.put_local(path, found.local(adopted))
         elif self.may_write:
+            if local is not None and local.kind is Kind.DIRECTORY and found.kind is not Kind.DIRECTORY:
+                self._delete_below(path, wall)  # where a file is, nothing can be below
             if local is not None and local.copy_of:
                 local = self.ledger.settle_copy(path, local, wall)
             moved = moved or (self._renamed_from(found) if local is None else "")

@@ -1,8 +1,8 @@
 """What the upper rooms know of a network: links and lanes, and nothing of QUIC, TLS or sockets.
 
 A *link* is an encrypted connection to somebody who has yet to prove who they are. It carries *lanes*: ordered duplex
-byte streams. Lane 0, opened by the side that dialled, is the control lane; every other lane carries bulk data. Whole nodes
-are tested over an in-memory link that implements the same two Protocols.
+byte streams. Lane 0, opened by the side that dialled, is the control lane; every other lane carries bulk data. Whole
+nodes are tested over an in-memory link that implements the same two Protocols.
 """
 
 from __future__ import annotations

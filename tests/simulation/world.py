@@ -273,7 +273,7 @@ class Device:
                 self.world.trace.append(f"{self.world.now:.3f} {self.name}: {text}")
 
     def _install(self, effect: Run) -> Event:
-        done = installer.run(self.files, effect, self.world.wall_ns, self.keys.chunk_key())
+        done = installer.run(self.files, effect, self.keys.chunk_key(), self.world.wall_ns)
         for result in done.results:
             self.world.trace.append(
                 f"{self.world.now:.3f} {self.name}: {type(result.operation).__name__} {result.operation.path} "

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from swarm.sync import ignore
-from swarm.sync.ignore import IgnoreRules, is_ours
+from swarm.index.paths import is_ours
+from swarm.sync.ignore import IgnoreRules
 
 if TYPE_CHECKING:
     from pathlib import Path

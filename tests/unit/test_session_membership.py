@@ -339,9 +339,10 @@ def test_new_keys_for_a_folder_are_offered_anew() -> None:
 @pytest.mark.parametrize("seed", range(60))
 def test_any_crossing_of_offers_and_withdrawals_ends_in_agreement(seed: int) -> None:
     random = Random(seed)
-    alice, bob = meet([DOCS], [DOCS])
+    start = [DOCS, MUSIC] if seed % 2 else [DOCS]
+    alice, bob = meet(start, start)
     up, down = bytearray(), bytearray()  # on their way, to Bob and to Alice
-    held = {ALICE.id: False, BOB.id: False}
+    held = dict.fromkeys((ALICE.id, BOB.id), MUSIC in start)
     for _ in range(40):
         side, device, sent = random.choice([(alice, ALICE, up), (bob, BOB, down)])
         match random.randrange(5):

@@ -1,0 +1,124 @@
+"""The house: which room may import which, and that pure rooms do no I/O. Reads the imports and fails when an arrow
+points up."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import swarm
+
+ROOT = Path(swarm.__file__).parent
+
+# Lower rooms first; rooms on one shelf may not import each other, but for those named in SAME_SHELF.
+SHELVES: list[set[str]] = [
+    {"ids", "errors", "config", ""},
+    {"keys"},
+    {"index", "content"},
+    {"wire"},
+    {"gossip", "session"},
+    {"sync"},
+    {"disk", "net"},
+    {"control"},
+    {"node"},
+    {"cli"},
+    {"__main__"},
+]
+# The command line uses of `disk` only the home (which it must find and lock before a daemon runs).
+SAME_SHELF = {("ids", "errors"), ("errors", "ids"), ("config", "errors"), ("config", "ids")}
+PURE = {"ids", "errors", "config", "keys", "index", "content", "wire", "gossip", "session", "sync"}
+IMPURE = {
+    "aioquic",
+    "asyncio",
+    "concurrent",
+    "ctypes",
+    "fcntl",
+    "http",
+    "logging",
+    "multiprocessing",
+    "os",
+    "pathlib",
+    "platform",
+    "queue",
+    "random",
+    "secrets",
+    "select",
+    "selectors",
+    "shutil",
+    "signal",
+    "socket",
+    "sqlite3",
+    "ssl",
+    "starlette",
+    "subprocess",
+    "sys",
+    "tempfile",
+    "threading",
+    "time",
+    "uvicorn",
+    "watchdog",
+}
+MAX_LINES = 480  # a file that nears it is two
+
+
+def modules() -> list[Path]:
+    return sorted(ROOT.rglob("*.py"))
+
+
+def room_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).parts
+    return parts[0].removesuffix(".py") if parts != ("__init__.py",) else ""
+
+
+def imports_of(path: Path) -> list[str]:
+    """Every module that is imported, those for type checking too: an arrow is an arrow."""
+    names = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            assert node.module is not None
+            names += [f"{node.module}.{alias.name}" for alias in node.names]
+    return names
+
+
+def shelf_of(room: str) -> int:
+    for height, shelf in enumerate(SHELVES):
+        if room in shelf:
+            return height
+    raise AssertionError(f"the room {room!r} stands on no shelf")
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_arrows_point_down(path: Path) -> None:
+    room = room_of(path)
+    for name in imports_of(path):
+        if name.split(".")[0] != "swarm":
+            continue
+        other = name.split(".")[1] if name.count(".") else ""
+        if other.startswith("__version") or other == room:
+            continue
+        if (room, other) in SAME_SHELF:
+            continue
+        assert shelf_of(other) < shelf_of(room), f"{room} may not import {other} ({name})"
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in modules() if room_of(path) in PURE], ids=lambda path: str(path.relative_to(ROOT))
+)
+def test_pure_rooms_do_no_io(path: Path) -> None:
+    found = {name.split(".")[0] for name in imports_of(path)} & IMPURE
+    assert not found, f"{path.relative_to(ROOT)} imports {found}"
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_stay_small(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= MAX_LINES
+
+
+def test_every_module_says_what_it_is_for() -> None:
+    for path in modules():
+        assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))), f"{path} has no docstring"
