@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CorruptDatabase", "SqliteStore", "fingerprint", "set_aside"]
 
+MAX_REGISTERS = 4096  # kept in memory: about 4 MB
 _ABOVE_ALL_TEXT = b""  # SQLite sorts every BLOB after every text
 _LOCAL = "kind, size, mode, mtime_ns, ctime_ns, inode, content, target, installed, copy_of"
 _ENTRY = struct.Struct(">16sQ")  # of a context: origin, seq
@@ -48,6 +49,7 @@ class SqliteStore:
         self._file = SqliteFile(path, cache_bytes)
         self.live_trie = TrieTable(self._file, "live")
         self.tombstone_trie = TrieTable(self._file, "tombstone")
+        self._registers: dict[PathKey, tuple[Record, ...]] = {}  # read or written lately
 
     # -- transactions
 
@@ -59,6 +61,7 @@ class SqliteStore:
     def rollback(self) -> None:
         self.live_trie.forget()
         self.tombstone_trie.forget()
+        self._registers.clear()
         self._file.rollback()
 
     def checkpoint(self) -> None:
@@ -98,10 +101,22 @@ class SqliteStore:
     # -- registers
 
     def register(self, key: PathKey) -> tuple[Record, ...]:
-        return _register(self._file.all("SELECT raw, body FROM record WHERE key = ?", (key,)))
+        known = self._registers.get(key)
+        if known is None:
+            known = _register(self._file.all("SELECT raw, body FROM record WHERE key = ?", (key,)))
+            self._remember(key, known)
+        return known
+
+    def _remember(self, key: PathKey, register: tuple[Record, ...]) -> None:
+        """A merge, the view and the plan look at one register several times within a moment."""
+        if len(self._registers) >= MAX_REGISTERS:
+            self._registers.clear()
+        self._registers[key] = register
 
     def put_register(self, key: PathKey, records: Sequence[Record]) -> None:
+        self._registers.pop(key, None)
         self._file.change("DELETE FROM record WHERE key = ?", (key,))
+        self._remember(key, tuple(sorted(records, key=_in_order)))
         for record in records:
             self._file.change(
                 "INSERT INTO record(key, path, origin, seq, hash, tombstone, raw, body)"

@@ -61,20 +61,18 @@ def _read_link(files: FileSystem, path: str, expected: Stat) -> Hashed | HashFai
     return Hashed(path, after, NO_CONTENT, target)
 
 
-def _read_file(
-    files: FileSystem, path: str, expected: Stat, reader: Reader, chunk_key: bytes
-) -> Hashed | HashFailed:
+def _read_file(files: FileSystem, path: str, expected: Stat, reader: Reader, chunk_key: bytes) -> Hashed | HashFailed:
     before = reader.stat()
-    if before != expected:
-        return _unsettled(path, before)
-    try:
-        hashed = _hash(path, before, reader, chunk_key)
-    except Unavailable:  # it became shorter under our eyes
-        return _unsettled(path, reader.stat())
-    if (after := reader.stat()) != before:
-        return _unsettled(path, after)
-    if (named := files.stat(path)) != before:
-        return _unsettled(path, named)
+    hashed = None
+    if before == expected:
+        try:
+            hashed = _hash(path, before, reader, chunk_key)
+        except Unavailable:
+            hashed = None  # it became shorter under our eyes
+    after = reader.stat()
+    now = files.stat(path)  # of the name, which may lead elsewhere by now
+    if hashed is None or not before == after == now:
+        return _unsettled(path, now)
     return hashed
 
 

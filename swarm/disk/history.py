@@ -28,7 +28,9 @@ MAX_TRIES = 64  # names tried for one file; the second is only needed when one p
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_MS = 253_402_300_799_999  # the end of the year 9999
-_NAME = re.compile(r"(?P<stem>.*)~(?P<time>\d{8}-\d{6})-(?P<ms>\d{3})~(?P<unique>[0-9a-f]{6})(?P<ext>\..+)?\Z", re.DOTALL)
+_NAME = re.compile(
+    r"(?P<stem>.*)~(?P<time>\d{8}-\d{6})-(?P<ms>\d{3})~(?P<unique>[0-9a-f]{6})(?P<ext>\..+)?\Z", re.DOTALL
+)
 
 
 class Displaced(NamedTuple):

@@ -1,5 +1,5 @@
-"""The installer: performs a group of operations so that a crash at any moment leaves whole files, and a user who acts at
-any moment loses nothing.
+"""The installer: performs a group of operations so that a crash at any moment leaves whole files, and a user who acts
+at any moment loses nothing.
 
     1  every temp gets its owner, attributes, mode and mtime, and is checked for its size;
     2  all of them are made durable, by one syncfs where they are many;
@@ -20,6 +20,7 @@ read, and it counts only if it has the content expected.
 from __future__ import annotations
 
 import errno
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
@@ -27,11 +28,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from swarm.disk.assembler import drop, make_temp, open_temp
 from swarm.disk.hasher import same_content
 from swarm.disk.history import ensure_directory
-from swarm.disk.placement import Late, Placement, Raced, Refused, copy
+from swarm.disk.placement import SYNC_ALL_FROM, Late, Placement, Raced, Refused, copy
 from swarm.disk.refusal import is_elsewhere, is_permanent, sentence
 from swarm.ids import Kind, name_of, parent_of
 from swarm.sync.events import OperationsDone
-from swarm.sync.files import OURS
+from swarm.sync.files import OURS, Stat
 from swarm.sync.operation import (
     InstallFile,
     InstallLink,
@@ -44,18 +45,21 @@ from swarm.sync.operation import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from swarm.ids import ContentId
     from swarm.sync.events import Run
-    from swarm.sync.files import FileSystem, Stat, Writer
+    from swarm.sync.files import FileSystem, Writer
     from swarm.sync.operation import Operation
     from swarm.sync.store import Local
 
-SYNC_ALL_FROM = 64  # files or directories: from here on one syncfs is cheaper than an fsync for each
 RACY_NS = 10_000_000  # two ticks of a slow kernel clock: a write within them may carry the mtime that was there before
+NEVER = 0  # a ctime that no disk gives: with it in the local tree the scan takes a second look, whatever is there
 TEMPS = f"{OURS}/tmp"
 _DIRECTORY_IN_USE = (errno.ENOTEMPTY, errno.EEXIST)
+_NO_SUCH_THING = (errno.EPERM, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS)  # modes on FAT, times before 1970 on some
+_UNABLE = "This disk cannot hold the file's permissions or its time. The content is in sync."
+_TEMP_GONE = "A temporary file in .swarm/tmp is gone or not whole. Leave that directory alone; it is gathered anew."
 
 
 def run(
@@ -98,17 +102,18 @@ class _Group:
         self._chunk_key = chunk_key
         self._now_ns = now_ns
         self._taken: set[str] = set()  # temps that an operation of this group has for itself
-        self._metadata_changed = False
 
     def run(self, operations: tuple[Operation, ...]) -> tuple[Result, ...]:
         made = self._make_all(operations)
-        results = [
-            before if isinstance(before, Result) else self._perform(operation, before)
-            for operation, before in zip(operations, made, strict=True)
-        ]
-        for before in made:
-            if isinstance(before, _Made) and name_of(before.temp).startswith(_OWN):
-                drop(self.files, before.temp)  # its operation came to nothing
+        results: list[Result] = []
+        for operation, before in zip(operations, made, strict=True):
+            results.append(before if isinstance(before, Result) else self._perform(operation, before))
+            if (
+                isinstance(before, _Made)
+                and results[-1].outcome is not Outcome.DONE
+                and before.temp != _temp(operation)
+            ):
+                drop(self.files, before.temp)  # nobody else knows of it
         why = self._sync_names()
         if why:
             results = [
@@ -137,8 +142,8 @@ class _Group:
             except Refused as refusal:
                 made.append(_refused(operation, refusal.why, refusal.permanent))
             except OSError as error:
-                permanent = is_permanent(error) and error.errno != errno.EINVAL  # of a temp it speaks of its kind
-                made.append(_refused(operation, sentence(error), permanent))
+                gone = error.errno in (errno.ENOENT, errno.EINVAL)
+                made.append(_refused(operation, _TEMP_GONE if gone else sentence(error), False))
         if many:
             try:
                 self.files.sync_all()
@@ -153,18 +158,14 @@ class _Group:
         temp, writer = self._own_temp(operation)
         try:
             if writer.stat().size != operation.size:
-                raise Refused("A temporary file in .swarm/tmp is not whole. It is gathered anew.")
+                raise Refused(_TEMP_GONE)
             if operation.expected is not None and operation.expected.kind is Kind.FILE:
-                try:
+                with suppress(OSError):  # gone or replaced: the visible step will find that out
                     writer.copy_traits(operation.path)
-                except OSError:
-                    pass  # gone or replaced: the visible step will find that out
-            for change in (lambda: writer.set_mode(operation.mode), lambda: writer.set_mtime(operation.mtime_ns)):
-                try:
-                    change()
-                except OSError as error:
-                    if error.errno not in (errno.EPERM, errno.EINVAL, errno.EOPNOTSUPP):
-                        raise  # else this disk has no such thing, and the achieved stat will say so
+            with _tolerating(_NO_SUCH_THING):
+                writer.set_mode(operation.mode & 0o777)
+            with _tolerating(_NO_SUCH_THING):
+                writer.set_mtime(operation.mtime_ns)
             if durable:
                 try:
                     writer.sync()
@@ -199,11 +200,8 @@ class _Group:
             if not operation.target or is_permanent(error):
                 raise Refused("This disk cannot hold a symbolic link to there.", permanent=True) from error
             raise
-        try:
+        with _tolerating(_NO_SUCH_THING):
             self.files.set_link_mtime(temp, operation.mtime_ns)
-        except OSError as error:
-            if error.errno not in (errno.EPERM, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS):
-                raise
         return _Made(temp, self.files.stat(temp))
 
     def _distrust(self, operation: Operation, temp: str, error: OSError) -> Result:
@@ -251,18 +249,18 @@ class _Group:
         return _Achieved(self._as_installed(operation.path, made.stat, content, before), history)
 
     def _as_installed(self, path: str, made: Stat, content: ContentId | None, before: int) -> Stat:
-        """The stat of what we installed, be it still there or not. `before`: when it was not there yet."""
-        ours = replace(made, ctime_ns=0)  # no stat of a disk, so that the scan looks at whatever is there
+        """The stat of what we put there, be it still there or not. `before`: when it was not there yet."""
+        ours = replace(made, ctime_ns=NEVER)
         try:
             now = self.files.stat(path)
         except OSError:
             return ours
-        if replace(now, ctime_ns=0) != ours:
+        if replace(now, ctime_ns=NEVER, device=made.device) != ours:
             return ours
-        if content is not None and now.size and now.mtime_ns >= before - self._tick():
-            # So young an mtime may be that of a user's write after ours.
-            if not same_content(self.files, path, now, content, self._chunk_key):
-                return ours
+        # So young an mtime may be that of a user's write after our step.
+        doubtful = now.size > 0 and now.mtime_ns >= before - self._tick()
+        if content is not None and doubtful and not same_content(self.files, path, now, content, self._chunk_key):
+            return ours
         return now
 
     def _tick(self) -> int:
@@ -294,15 +292,15 @@ class _Group:
 
     def _move(self, operation: MoveFile) -> Stat:
         path, expected = operation.path, operation.source_expected
+        before = self._now_ns()
         self.placement.move(operation.source, path, expected)
-        moved = _as_expected(expected)
+        moved = self._as_installed(path, _stat_of(expected), expected.content, before)
+        if moved.ctime_ns == NEVER:
+            return moved
         try:
-            moved = self.files.stat(path)
-            if not _same_file(moved, expected):
-                return _as_expected(expected)  # edited since
             return self._change(path, moved, expected, operation.mode, operation.mtime_ns)
         except Raced:
-            return replace(moved, ctime_ns=0)
+            return replace(moved, ctime_ns=NEVER)
         except (Refused, OSError):
             return moved  # the plan sees that mode or mtime differ, and asks for that alone
 
@@ -312,41 +310,38 @@ class _Group:
             if (stat.kind, stat.inode, stat.mode) != (expected.kind, expected.inode, expected.mode):
                 raise Raced
         else:
-            self.placement.must_be(path, expected)
-            stat = self.files.stat(path)
-            if not _same_file(stat, expected):
-                raise Raced
+            stat = self.placement.must_be(path, expected)
         return self._change(path, stat, expected, mode, mtime_ns)
 
     def _change(self, path: str, stat: Stat, expected: Local, mode: int, mtime_ns: int) -> Stat:
         """Sets mode and mtime of what was just found to be `stat`. Raises Raced when it is not so any more."""
-        wanted = stat if stat.kind is Kind.SYMLINK else replace(stat, mode=mode & 0o777)
+        wanted = stat.mode if stat.kind is Kind.SYMLINK else mode & 0o777
         grain = self.files.traits.mtime_granularity_ns
         timed = stat.kind is not Kind.DIRECTORY and stat.mtime_ns // grain != mtime_ns // grain
-        if wanted.mode == stat.mode and not timed:
+        if wanted == stat.mode and not timed:
             return stat
-        self._metadata_changed = True
-        if wanted.mode != stat.mode:
-            self.files.set_mode(path, mode)
-        if timed:
-            wanted = replace(wanted, mtime_ns=mtime_ns)
-            if stat.kind is Kind.SYMLINK:
-                self.files.set_link_mtime(path, mtime_ns)
-            else:
-                self.files.set_mtime(path, mtime_ns)
+        self.placement.metadata_changed = True
+        try:
+            if wanted != stat.mode:
+                self.files.set_mode(path, mode & 0o777)
+            if timed:
+                set_mtime = self.files.set_link_mtime if stat.kind is Kind.SYMLINK else self.files.set_mtime
+                set_mtime(path, mtime_ns)
+        except OSError as error:
+            if error.errno in (errno.EINVAL, errno.EOPNOTSUPP):
+                raise Refused(_UNABLE, permanent=True) from error
+            raise
         now = self.files.stat(path)
-        if (now.kind, now.inode) != (stat.kind, stat.inode):
+        if (now.kind, now.inode, now.size) != (stat.kind, stat.inode, stat.size):
             raise Raced
+        if now.mode != wanted:
+            raise Refused(_UNABLE, permanent=True) if now.mode == stat.mode else Raced
         if now.kind is Kind.DIRECTORY:
-            if now.mode != wanted.mode:
-                raise _unable(now.mode == stat.mode, "permission bits")
             return now
-        if now.mode != wanted.mode:
-            raise _unable(now.mode == stat.mode, "permission bits")
-        if now.size != stat.size or (now.mtime_ns != stat.mtime_ns and not timed):
-            raise Raced
         if timed and now.mtime_ns // grain != mtime_ns // grain:
-            raise _unable(now.mtime_ns == stat.mtime_ns, "such times")
+            raise Refused(_UNABLE, permanent=True) if now.mtime_ns == stat.mtime_ns else Raced
+        if not timed and now.mtime_ns != stat.mtime_ns:
+            raise Raced
         if (timed or self.placement.is_fresh(now.mtime_ns)) and not self.placement.holds(path, now, expected):
             raise Raced
         return now
@@ -358,6 +353,8 @@ class _Group:
         stat = self.files.stat(path)
         if stat.kind is not Kind.DIRECTORY or stat.inode != expected.inode:
             raise Raced
+        if path in self.placement.touched:
+            self.placement.settle()  # what was taken out of it must not go with it in a crash
         try:
             self.files.rmdir(path)
         except OSError as error:
@@ -371,42 +368,35 @@ class _Group:
 
     def _sync_names(self) -> str:
         """Makes durable what was done. Returns why not, or ""."""
-        touched = self.placement.touched
-        if not self._metadata_changed and len(touched) < SYNC_ALL_FROM:
-            try:
-                for directory in touched:
-                    self.files.sync_directory(directory)
-            except OSError:
-                pass  # renamed by the user, most likely; the names in it are still to be made durable
-            else:
-                return ""
         try:
-            self.files.sync_all()
+            self.placement.settle()
         except OSError as error:
             return sentence(error)
         return ""
 
 
-_OWN = "own-"  # temps that are not named by a content
+def _temp(operation: Operation) -> str:
+    return operation.temp if isinstance(operation, InstallFile) else ""
 
 
 def _own_name(path: str) -> str:
-    return f"{TEMPS}/{_OWN}{blake2b(path.encode('utf-8', 'surrogateescape'), digest_size=16).hexdigest()}"
+    """A temp that is not named by a content."""
+    return f"{TEMPS}/own-{blake2b(path.encode('utf-8', 'surrogateescape'), digest_size=16).hexdigest()}"
 
 
 def _refused(operation: Operation, why: str, permanent: bool) -> Result:
     return Result(operation, Outcome.FAILED, why=why, permanent=permanent)
 
 
-def _unable(ignored: bool, what: str) -> Exception:
-    """The disk did not take what it was told, or the user told it something else meanwhile."""
-    return Refused(f"This disk cannot hold {what}. The content is in sync.", permanent=True) if ignored else Raced()
+@contextmanager
+def _tolerating(codes: tuple[int, ...]) -> Iterator[None]:
+    """For what some disks do not have: the achieved stat says so."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in codes:
+            raise
 
 
-def _same_file(stat: Stat, expected: Local) -> bool:
-    return (stat.kind, stat.inode, stat.size, stat.mtime_ns) == (
-        expected.kind,
-        expected.inode,
-        expected.size,
-        expected.mtime_ns,
-    )
+def _stat_of(local: Local) -> Stat:
+    return Stat(local.kind, local.size, local.mode, local.mtime_ns, NEVER, local.inode, 0)

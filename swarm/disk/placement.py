@@ -52,7 +52,7 @@ import errno
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from swarm.disk.assembler import make_temp
+from swarm.disk.assembler import drop, make_temp
 from swarm.disk.hasher import same_content
 from swarm.disk.history import free_place
 from swarm.disk.refusal import is_permanent, sentence
@@ -67,6 +67,7 @@ if TYPE_CHECKING:
 
 PUT_BACK = 8  # times that a user may be quicker than us before the older of two versions stays in history
 FRESH_NS = 2_000_000_000  # an mtime this young proves nothing: FAT counts in 2 s, kernels in 10 ms
+SYNC_ALL_FROM = 64  # files or directories: from here on one syncfs is cheaper than an fsync for each
 COPY_BYTES = 1 << 20  # a read, when a temp is copied
 
 
@@ -103,6 +104,7 @@ class Placement:
     chunk_key: bytes
     now_ns: Callable[[], int]
     touched: dict[str, None] = field(default_factory=dict)  # directories whose names changed
+    metadata_changed: bool = False  # of a user's file, which we do not open for writing and so cannot fsync
     late: list[Late] = field(default_factory=list)
 
     # -- steps; each raises Raced, Refused or OSError, and then nothing of the user's has changed its place, unless the
@@ -160,13 +162,31 @@ class Placement:
             self._return(path, source)
             raise Raced
 
+    # -- making it last
+
+    def settle(self) -> None:
+        """Makes durable what was done so far, each directory once."""
+        if not self.metadata_changed and len(self.touched) < SYNC_ALL_FROM:
+            try:
+                for directory in self.touched:
+                    self.files.sync_directory(directory)
+            except OSError:
+                pass  # renamed by the user, most likely; the names in it are still to be made durable
+            else:
+                self.touched.clear()
+                return
+        self.files.sync_all()
+        self.metadata_changed = False
+        self.touched.clear()
+
     # -- looking
 
-    def must_be(self, path: str, expected: Local) -> None:
-        """Raises Raced unless `path` is exactly what the plan expects, with all that a stat can say."""
+    def must_be(self, path: str, expected: Local) -> Stat:
+        """Its stat. Raises Raced unless `path` is exactly what the plan expects, with all that a stat can say."""
         stat = self.files.stat(path)
         if not _alike(stat, expected) or stat.ctime_ns != expected.ctime_ns:
             raise Raced
+        return stat
 
     def holds(self, path: str, stat: Stat, content: Local) -> bool:
         """Whether `path` is of this stat, and has the content (or target) of a local entry, read anew."""
@@ -240,6 +260,7 @@ class Placement:
 
     def _move_through_history(self, source: str, path: str, expected: Local) -> None:
         place = self._free_place(source)
+        self.settle()  # the new directory first: what follows are several changes, which a crash may keep in part
         self._take(source, expected, place)
         try:
             self.files.rename_noreplace(place, path)
@@ -292,6 +313,9 @@ def copy(files: FileSystem, source: str, temp: str) -> None:
             while data := reader.read_at(offset, COPY_BYTES):
                 writer.write_at(offset, data)
                 offset += len(data)
+        except OSError:
+            drop(files, temp)
+            raise
         finally:
             writer.close()
     finally:

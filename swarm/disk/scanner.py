@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from swarm.disk.refusal import is_elsewhere, sentence
 from swarm.ids import Kind, join_path
-from swarm.sync.events import Scanned, ScanFailed
 from swarm.index.paths import is_ours
+from swarm.sync.events import ScanFailed, Scanned
 from swarm.sync.ignore import IGNORE_FILE, MAX_TEXT
 
 if TYPE_CHECKING:

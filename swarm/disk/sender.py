@@ -1,7 +1,7 @@
 """The sender: reads what a member asked for out of the user's own files.
 
-Where a chunk is, is hearsay (files change at any moment); its name is not. So the bytes are hashed on every use, and the
-first place whose bytes are right serves. Nothing else ever leaves.
+Where a chunk is, is hearsay (files change at any moment); its name is not. So the bytes are hashed on every use, and
+the first place whose bytes are right serves. Nothing else ever leaves.
 """
 
 from __future__ import annotations

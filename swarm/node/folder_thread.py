@@ -63,6 +63,7 @@ MAX_BATCH = 512  # events in one step: one commit for a burst, and an end to eac
 HEALTH_INTERVAL = 2.0  # seconds between two looks at a folder whose disk is away
 IDLE_CHECKPOINT = 5.0  # seconds without an event before the database's log is written back
 STORE_RETRY = 5.0  # seconds before a step that the database refused is tried again
+HASH_BATCH = 16  # files that one job reads: handing over each by itself costs more than reading a small one
 VERIFY_PIECE = 64  # signatures that one thread checks in one go
 DEVICE_RULES = "ignore"  # below .swarm
 MAX_RULES = 64 << 10  # bytes of it that are read
@@ -277,6 +278,7 @@ class FolderThread:
     def _carry_out(self, effects: Sequence[Effect]) -> float | None:
         wake: float | None = None
         network: list[NetworkEffect] = []
+        hashes: list[Effect] = []
         for effect in effects:
             match effect:
                 case Send() | Ask() | Serve() | Accuse():
@@ -286,26 +288,29 @@ class FolderThread:
                 case Note(text):
                     log.info("%s: %s", self.root, text)
                 case Scan():
-                    self._submit("scan", self._scan, effect)
+                    self._submit("scan", self._scan, [effect])
                 case Hash():
-                    self._submit("hash", self._hash, effect)
+                    hashes.append(effect)
                 case Run():
-                    self._submit("install", self._install, effect)
+                    self._submit("install", self._install, [effect])
                 case PrepareTemp() | StoreChunks() | StoreFiles() | DropTemp():
-                    self._submit("temps", self._temp_work, effect)
+                    self._submit("temps", self._temp_work, [effect])
+        for start in range(0, len(hashes), HASH_BATCH):
+            self._submit("hash", self._hash, hashes[start : start + HASH_BATCH])
         if network:
             self._outlet(self, network)
         return wake
 
-    def _submit(self, pool: str, work: Callable[[Effect], Event | None], effect: Effect) -> None:
+    def _submit(self, pool: str, work: Callable[[Effect], Event | None], effects: Sequence[Effect]) -> None:
         def job() -> None:
-            try:
-                event = work(effect)
-            except Exception as error:
-                log.exception("%s: %s failed", self.root, type(effect).__name__)
-                event = _failed(effect, f"an internal error: {type(error).__name__}")
-            if event is not None:
-                self.post(event)
+            for effect in effects:
+                try:
+                    event = work(effect)
+                except Exception as error:
+                    log.exception("%s: %s failed", self.root, type(effect).__name__)
+                    event = _failed(effect, f"an internal error: {type(error).__name__}")
+                if event is not None:
+                    self.post(event)
 
         self._pools[pool].submit(job)
 

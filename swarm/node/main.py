@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 from typing import TYPE_CHECKING
 
 from swarm.control.api import Api
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("swarm.node")
 
+SWITCH_INTERVAL = 0.001  # seconds; a thread back from a system call waits this long for one that computes, not 5 ms
 PORT_FILE = "port"  # in the home: the port that was free the last time, so that peers find us again
 
 
@@ -38,6 +40,7 @@ def run_daemon(home: Home, config: Config, on_ready: Callable[[], None]) -> int:
     )
     for noisy in ("quic", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    sys.setswitchinterval(SWITCH_INTERVAL)
     asyncio.run(_run(home, config, on_ready))
     return 0
 

@@ -205,7 +205,8 @@ class Observer:
             self.store.put_chunks(event.path, event.chunks)
         kind = Kind.FILE if event.stat.kind is Kind.FILE else Kind.SYMLINK
         self._observe(event.path, Found(event.stat, kind, event.content, event.target), now, wall)
-        if wall * 1_000_000 - event.stat.mtime_ns < RACY_NS and kind is Kind.FILE:
+        # A time in the future is no fresh write: read again and again, such a file would never settle.
+        if abs(wall * 1_000_000 - event.stat.mtime_ns) < RACY_NS and kind is Kind.FILE:
             self._consider(event.path, event.stat, now + RACY_AGAIN, FIRST_BACKOFF)
         self._finish_walk()
 

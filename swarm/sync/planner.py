@@ -134,7 +134,7 @@ class Planner:
             self.touch(heappop(self._retry)[1])
         while self._dirty:
             dirty, self._dirty = self._dirty, {}
-            entries = {path: self.ledger.visible(path) for path in dirty if path and path not in self._busy_paths()}
+            entries = {path: self.ledger.visible(path) for path in dirty if path and not self._is_busy(path)}
             # What shall be there comes before what shall not, so that a rename finds its source.
             for path, entry in sorted(entries.items(), key=lambda item: item[1] is None):
                 self._look(path, entry)
@@ -152,7 +152,7 @@ class Planner:
             path = next(iter(self._ready))
             del self._ready[path]
             need = self._needs.get(path)
-            if need is None or path in self._busy_paths():
+            if need is None or self._is_busy(path):
                 continue
             operation = self._operation(path, need)
             if operation is None:
@@ -166,8 +166,8 @@ class Planner:
         self._group = len(group)
         return tuple(group)
 
-    def _busy_paths(self) -> dict[str, object]:
-        return {**self._running, **self._sources} if self._sources else dict(self._running)
+    def _is_busy(self, path: str) -> bool:
+        return path in self._running or path in self._sources
 
     def _look(self, path: str, entry: Entry | None) -> None:
         self._drop(path)

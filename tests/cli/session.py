@@ -1,6 +1,6 @@
 """Sessions as a user types them, in text files, run against the real command line.
 
-    # a comment; a line `# needs: daemon` marks a session that starts one
+    # a comment
     $ swarm status
     what stands on stdout
     ! what stands on stderr
@@ -36,19 +36,12 @@ class Step:
     code: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
-    steps: tuple[Step, ...]
-    needs_daemon: bool
-
-
-def parse(text: str) -> Session:
+def parse(text: str) -> list[Step]:
     steps: list[Step] = []
-    needs_daemon = False
     for number, line in enumerate(text.splitlines(), 1):
         if line.startswith("#") or not line:
-            needs_daemon = needs_daemon or line == "# needs: daemon"
-        elif line.startswith("$ "):
+            continue
+        if line.startswith("$ "):
             steps.append(Step(number, line[2:]))
         elif not steps:
             raise ValueError(f"line {number} stands before the first command")
@@ -58,7 +51,7 @@ def parse(text: str) -> Session:
             steps[-1].code = int(line[2:])
         else:
             steps[-1].stdout.append(line)
-    return Session(tuple(steps), needs_daemon)
+    return steps
 
 
 def matches(pattern: list[str], text: str) -> bool:

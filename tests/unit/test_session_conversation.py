@@ -227,6 +227,14 @@ def test_what_only_newer_versions_say_is_ignored() -> None:
     assert len(bob.events) == 2
 
 
+def test_messages_with_many_fields_of_tomorrow_are_still_read() -> None:
+    _, bob = meet([DOCS], [DOCS])
+    bob.take(frame(encode((17, DOCS.folder_id, (), *range(20)))))
+    assert bob.of(MessageReceived) == [MessageReceived(news(DOCS))]
+    with pytest.raises(BadPeer, match="proved nothing"):
+        bob.take(frame(encode((2, MUSIC.folder_id, 2, b"", *range(20)))))
+
+
 def test_numbers_beyond_the_range_are_refused() -> None:
     for number in (128, 255, 1 << 20):
         _, bob = meet([DOCS], [DOCS])
