@@ -2,7 +2,7 @@
 
 Every byte is hashed before it is written, whether it comes from a peer or from our own disk. What an earlier run left
 in a temp is hashed too, and kept where it is right, so that nothing is fetched twice because of a kill or a crash;
-what a crash tore is found the same way. Temps are 0600: nobody else reads a file before its owner's permissions are on it.
+what a crash tore is found the same way. Temps are 0600: nobody else reads a file before its permissions are on it.
 
 A temp is a regular file that no other name leads to. Where the file system has no RENAME_NOREPLACE, a crash between
 `link` and `unlink` can leave a temp that *is* a user's installed file: there an old temp is only ever read from, under

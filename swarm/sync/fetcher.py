@@ -290,7 +290,7 @@ class Fetcher:
             self._active[content] = None
             self._active_bytes += assembly.size
             self._begin(assembly)
-        if self._outstanding:
+        if self._has_room():
             self._ask_small(now)
             self._ask_chunks(now)
 
@@ -326,8 +326,10 @@ class Fetcher:
             else:
                 what, cost = What.NODES, NODE_COST
                 names = missing_nodes(content, self.store.manifest_node)[:MAX_REQUEST_FILES]
-            peer = self._pick(names, cost * len(names))
+            peer = self._pick(names)
             if peer is None:
+                if not self._has_room():
+                    break
                 continue
             request = batches.get((peer, what))
             if request is None:
@@ -350,9 +352,9 @@ class Fetcher:
                 continue
             for index in sorted(assembly.missing):
                 chunk = assembly.chunks[index]
-                peer = self._pick([chunk.id], chunk.length)
+                peer = self._pick([chunk.id])
                 if peer is None:
-                    if all(used >= MAX_OUTSTANDING for used in self._outstanding.values()):
+                    if not self._has_room():
                         break
                     continue
                 request = batches.get(peer)
@@ -369,11 +371,15 @@ class Fetcher:
         for request in batches.values():
             self._send(request)
 
-    def _pick(self, names: list[bytes], cost: int) -> DeviceId | None:
+    def _has_room(self) -> bool:
+        """Whether some member may be asked for more. One request may go beyond the limit, by what it asks for."""
+        return any(used < MAX_OUTSTANDING for used in self._outstanding.values())
+
+    def _pick(self, names: list[bytes]) -> DeviceId | None:
         """The member with the least outstanding that may have these and has room."""
         best: DeviceId | None = None
         for peer, used in self._outstanding.items():
-            if used and used + cost > MAX_OUTSTANDING:
+            if used >= MAX_OUTSTANDING:
                 continue
             lacking = self._lacking.get(peer)
             if lacking and not lacking.isdisjoint(names):

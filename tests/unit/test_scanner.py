@@ -4,7 +4,7 @@ import pytest
 
 from swarm.disk.scanner import MAX_RULES_BYTES, scan
 from swarm.ids import Kind
-from swarm.sync.events import Scanned, ScanFailed
+from swarm.sync.events import ScanFailed, Scanned
 from swarm.sync.ignore import MAX_TEXT
 from swarm.sync.memory_files import MemoryFileSystem
 
