@@ -21,8 +21,8 @@ from dataclasses import dataclass, field
 
 from watchdog.observers import inotify_c
 
-from swarm.sync.dirty import Dirty
 from swarm.index.paths import is_ours
+from swarm.sync.dirty import Dirty
 
 _IN = inotify_c.InotifyConstants
 _CONTENT = _IN.IN_CLOSE_WRITE | _IN.IN_MOVED_TO

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from session import matches, parse, play
+
+from tests.cli.session import matches, parse, play
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,8 +7,9 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from daemon import Daemon
-from tree import SIZES, Size
+
+from tests.live.daemon import Daemon
+from tests.live.tree import SIZES, Size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

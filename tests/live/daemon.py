@@ -1,6 +1,6 @@
 """A real daemon in a home of its own, driven the way a user drives it: by `swarm` commands and signals.
 
-Nothing in here looks into the daemon. What a test knows of it comes from the command line, `status --json` and the files.
+Nothing in here looks into the daemon. What a test knows comes from the command line, `status --json` and the files.
 """
 
 from __future__ import annotations

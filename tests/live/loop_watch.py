@@ -44,8 +44,10 @@ class TimedLoop(asyncio.SelectorEventLoop):
             if time.monotonic() - self._due > LIMIT / 2 and not self._stack:
                 frame = sys._current_frames().get(self._thread)
                 if frame is not None:
-                    frames = traceback.extract_stack(frame)[-6:]
-                    self._stack = " < ".join(f"{os.path.basename(f.filename)}:{f.lineno} {f.name}" for f in frames[::-1])
+                    self._stack = " < ".join(
+                        f"{os.path.basename(each.filename)}:{each.lineno} {each.name}"
+                        for each in traceback.extract_stack(frame)[:-7:-1]
+                    )
 
 
 class Policy(asyncio.DefaultEventLoopPolicy):

@@ -6,13 +6,14 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from daemon import Daemon, settle
-from tree import contents, particulars, small_files, write
+
+from tests.live.daemon import Daemon, settle
+from tests.live.tree import contents, particulars, small_files, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import MakeDaemon
+    from tests.live.conftest import MakeDaemon
 
 pytestmark = pytest.mark.live
 

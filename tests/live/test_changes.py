@@ -7,8 +7,9 @@ import shutil
 from typing import TYPE_CHECKING
 
 import pytest
-from daemon import Daemon, settle
-from tree import big_file, content, particulars, small_files, write
+
+from tests.live.daemon import Daemon, settle
+from tests.live.tree import big_file, content, particulars, small_files, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable

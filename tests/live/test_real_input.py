@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from daemon import settle
-from tree import Size, everything, particulars
+
+from tests.live.daemon import settle
+from tests.live.tree import Size, everything, particulars
 
 if TYPE_CHECKING:
-    from conftest import MakeDaemon
+    from tests.live.conftest import MakeDaemon
 
 pytestmark = pytest.mark.live
 

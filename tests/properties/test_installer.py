@@ -37,6 +37,7 @@ OLD_FILES = ("docs/a.txt", "docs/empty.txt", "docs/b.txt", "docs/m.txt", "docs/c
 ALL_TRAITS = [
     Traits(exchange=exchange, noreplace=noreplace) for exchange in (True, False) for noreplace in (True, False)
 ]
+TRAIT_NAMES = [f"exchange {t.exchange}, noreplace {t.noreplace}" for t in ALL_TRAITS]
 NEW = b"the new content of a" * 700  # more than one block, so that it could be torn
 OTHER = b"something altogether new" * 300
 
@@ -251,7 +252,7 @@ def play(world: World, script: list[tuple[int, str, str]]) -> None:
             check_result(world, result, contents)
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(scripts, st.sampled_from(ALL_TRAITS), st.sampled_from([0, 1, 1000]), st.sampled_from([0, 60_000_000_000]))
 def test_no_byte_of_a_user_is_lost_whenever_they_act(
     script: list[tuple[int, str, str]], traits: Traits, step: int, age: int
@@ -259,8 +260,8 @@ def test_no_byte_of_a_user_is_lost_whenever_they_act(
     play(World(traits, step=step, age=age), script)
 
 
-@pytest.mark.parametrize("traits", ALL_TRAITS, ids=str)
-@pytest.mark.parametrize("action", ["write", "replace", "delete", "rename", "directory", "chmod"])
+@pytest.mark.parametrize("traits", [ALL_TRAITS[0], ALL_TRAITS[-1]], ids=["modern", "old"])
+@pytest.mark.parametrize("action", ["write", "replace", "delete", "directory"])
 @pytest.mark.parametrize("path", ["docs/a.txt", "docs/b.txt", "docs/c.txt", "docs/m.txt", "docs/link", "new.txt"])
 def test_one_action_at_every_moment(traits: Traits, action: str, path: str) -> None:
     quiet = World(traits)
@@ -269,7 +270,7 @@ def test_one_action_at_every_moment(traits: Traits, action: str, path: str) -> N
         play(World(traits), [(moment, action, path)])
 
 
-@pytest.mark.parametrize("traits", ALL_TRAITS, ids=str)
+@pytest.mark.parametrize("traits", [ALL_TRAITS[0], ALL_TRAITS[-1]], ids=["modern", "old"])
 def test_two_actions_on_one_file_at_every_pair_of_moments(traits: Traits) -> None:
     """Around the exchange, where what is put back may meet something newer still."""
     quiet = World(traits)
@@ -285,11 +286,11 @@ def test_two_actions_on_one_file_at_every_pair_of_moments(traits: Traits) -> Non
     first, last = min(calls), max(calls) + 3
     for one in range(first, last):
         for other in range(one, last + 4):
-            for action in ("write", "replace", "delete"):
+            for action in ("write", "delete"):
                 play(World(traits), [(one, "replace", "docs/a.txt"), (other, action, "docs/a.txt")])
 
 
-@pytest.mark.parametrize("traits", ALL_TRAITS, ids=str)
+@pytest.mark.parametrize("traits", ALL_TRAITS, ids=TRAIT_NAMES)
 def test_nobody_about_and_everything_is_done(traits: Traits) -> None:
     world = World(traits)
     results = world.run()
@@ -318,7 +319,7 @@ def check_whole(world: World, before: set[bytes]) -> None:
     assert before <= world.kept()
 
 
-@pytest.mark.parametrize("traits", ALL_TRAITS, ids=str)
+@pytest.mark.parametrize("traits", ALL_TRAITS, ids=TRAIT_NAMES)
 @pytest.mark.parametrize("seed", range(4))
 def test_the_power_fails_at_any_moment_and_no_file_is_torn(traits: Traits, seed: int) -> None:
     quiet = World(traits)
@@ -333,7 +334,7 @@ def test_the_power_fails_at_any_moment_and_no_file_is_torn(traits: Traits, seed:
         check_whole(world, before)
 
 
-@pytest.mark.parametrize("traits", ALL_TRAITS, ids=str)
+@pytest.mark.parametrize("traits", ALL_TRAITS, ids=TRAIT_NAMES)
 @pytest.mark.parametrize("seed", range(10))
 def test_what_was_told_as_done_is_there_after_a_crash(traits: Traits, seed: int) -> None:
     world = World(traits)

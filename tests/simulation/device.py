@@ -16,6 +16,7 @@ from swarm.disk import assembler, hasher, installer, scanner, sender
 from swarm.ids import DeviceId, Kind, parent_of
 from swarm.index.record_codec import verify_record
 from swarm.keys.device import DeviceKey
+from swarm.node.folder_thread import _failed as failed
 from swarm.sync.dirty import Dirty
 from swarm.sync.events import (
     Accuse,
@@ -41,7 +42,6 @@ from swarm.sync.events import (
 from swarm.sync.folder import Folder, Identity
 from swarm.sync.memory_files import MemoryFileSystem
 from swarm.sync.memory_store import MemoryStore
-from swarm.node.folder_thread import failed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -88,6 +88,7 @@ class Device:
         self._dirty: set[str] = set()
         self._closed: set[str] = set()
         self._unhealthy = ""
+        self._cut_short: Callable[[], None] = self._forget  # what follows once a PowerCut has unwound
         self._jobs: dict[str, deque[Callable[[], Event | None]]] = {pool: deque() for pool in POOLS}
         self._working: set[str] = set()
         with self.files.as_user():
@@ -241,7 +242,7 @@ class Device:
         except PowerCut:
             if len(self._working) > 1:
                 raise  # the outermost piece of work ends the life
-            self._end_of_power()
+            self._cut_short()
             return
         finally:
             self._working.discard(pool)
@@ -250,19 +251,12 @@ class Device:
         if event is not None and self.lives == life:
             self.post(event)
 
-    def _end_of_power(self) -> None:
-        """A PowerCut has unwound; whoever caused it goes on from here."""
-        self._after_cut()
-
     def power_cut(self, then: Callable[[], None]) -> None:
         """Ends the life now, in whatever is being done, and calls `then`."""
-        self._after_cut = then
         if self._working:
+            self._cut_short = then
             raise PowerCut
         then()
-
-    def _after_cut(self) -> None:
-        raise AssertionError("a power cut that nobody made")
 
     def _do(self, effect: Effect, life: int) -> None:
         network = self.world.network

@@ -13,13 +13,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import fake_daemon
 import pytest
-from fake_daemon import SECRET
 
+import tests.unit.fake_daemon as fake_daemon
 from swarm.cli import launch
 from swarm.cli.run import MAX_LOG
 from swarm.errors import UserError
+from tests.unit.fake_daemon import SECRET
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from fake_daemon import SECRET, FakeDaemon
 
 from swarm import __version__
 from swarm.control.api import MAX_BODY, Api
@@ -25,6 +24,7 @@ from swarm.control.client import Client, NotRunning
 from swarm.control.daemon import Waited
 from swarm.control.server import may_command, serve
 from swarm.errors import EXIT_FAILED, EXIT_HELD, EXIT_NOT_FOUND, EXIT_USAGE, UserError
+from tests.unit.fake_daemon import SECRET, FakeDaemon
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterator

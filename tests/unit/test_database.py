@@ -263,6 +263,8 @@ def test_every_b_tree_of_a_large_file_is_looked_into(store: SqliteStore) -> None
 
 def test_a_damaged_record_is_the_databases_fault_and_no_peers(store: SqliteStore) -> None:
     store.put_register(RECORD.key, (RECORD,))
+    store.commit()
+    store.rollback()  # forgets what it kept in memory
     connection(store).execute("UPDATE record SET body = x'00'")
     with pytest.raises(CorruptDatabase):
         store.register(RECORD.key)

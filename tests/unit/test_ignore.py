@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from swarm.sync import ignore
 from swarm.index.paths import is_ours
+from swarm.sync import ignore
 from swarm.sync.ignore import IgnoreRules
 
 if TYPE_CHECKING:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from session_pair import ALICE, BOB, EVE, OTHER_BINDING, Side, certificate, folder, meet, news, pair, talk
 
 from swarm.errors import BadPeer, Bug
 from swarm.keys.role import Role
@@ -25,6 +24,7 @@ from swarm.session.session import State
 from swarm.wire.codec import MAX_MESSAGE, encode
 from swarm.wire.framing import frame
 from swarm.wire.messages import FOLDER_MESSAGES, Introduce
+from tests.unit.session_pair import ALICE, BOB, EVE, OTHER_BINDING, Side, certificate, folder, meet, news, pair, talk
 
 if TYPE_CHECKING:
     from swarm.keys.chain import FolderKeys

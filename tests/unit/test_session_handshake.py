@@ -5,7 +5,6 @@ from __future__ import annotations
 from random import Random
 
 import pytest
-from session_pair import ALICE, BINDING, BOB, EVE, OTHER_BINDING, folder
 
 from swarm.errors import BadPeer, Bug
 from swarm.keys.chain import FolderKeys
@@ -17,6 +16,7 @@ from swarm.session import tags
 from swarm.session.events import Cause, Close
 from swarm.session.handshake import CONTEXT, MAX_INVITE, Handshake, Kind, Known
 from swarm.wire.framing import PREFIX_BYTES
+from tests.unit.session_pair import ALICE, BINDING, BOB, EVE, OTHER_BINDING, folder
 
 DOCS = folder(1)
 MUSIC = folder(2)

@@ -6,7 +6,6 @@ from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
-from session_pair import ALICE, BINDING, BOB, EVE, Side, certificate, folder, meet, news, pair, talk
 
 from swarm.errors import BadPeer, Bug
 from swarm.keys.certificate import Certificate
@@ -19,6 +18,7 @@ from swarm.session.messages import SESSION_MESSAGES, Answer, Member, Offer, With
 from swarm.wire.codec import encode
 from swarm.wire.framing import Deframer, frame
 from swarm.wire.messages import FOLDER_MESSAGES
+from tests.unit.session_pair import ALICE, BINDING, BOB, EVE, Side, certificate, folder, meet, news, pair, talk
 
 if TYPE_CHECKING:
     from swarm.keys.chain import FolderKeys
