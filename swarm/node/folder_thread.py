@@ -17,10 +17,13 @@ from typing import TYPE_CHECKING, Protocol
 
 from swarm.disk import assembler, hasher, installer, marker, scanner
 from swarm.disk.database import CorruptDatabase, SqliteStore, fingerprint, set_aside
+from swarm.disk.late import LateWatch
 from swarm.disk.safefs import SafeFileSystem
 from swarm.disk.watcher import Watcher
 from swarm.errors import SwarmError, Unavailable
+from swarm.ids import parent_of
 from swarm.index.record_codec import verify_record
+from swarm.sync.dirty import Dirty
 from swarm.sync.events import (
     Accuse,
     Ask,
@@ -52,9 +55,11 @@ from swarm.sync.operation import Outcome, Result
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from concurrent.futures import Future
 
     from swarm.disk.home import FolderHome
     from swarm.disk.lock import FileLock
+    from swarm.disk.placement import Late
     from swarm.ids import DeviceId
 
 log = logging.getLogger("swarm.folder")
@@ -114,6 +119,8 @@ class FolderThread:
         self._unhealthy = ""
         self._stopping = False
         self._barrier = 0
+        self._late = LateWatch()
+        self._looking: Future[None] | None = None
 
     # -- from any thread
 
@@ -238,6 +245,8 @@ class FolderThread:
                 raise Unavailable(f"the folder's index cannot be written: {error.message}", error.hint) from error
             events = []
             wake = self._carry_out(effects)
+            if (late := self._late_due()) is not None:
+                wake = late if wake is None else min(wake, late)
             self.status = folder.status()
             self._on_status(self)
 
@@ -301,6 +310,14 @@ class FolderThread:
             self._outlet(self, network)
         return wake
 
+    def _late_due(self) -> float | None:
+        """Looks for late writes when it is time; when that will be."""
+        due = self._late.next_due()
+        if due is not None and due <= time.monotonic() and (self._looking is None or self._looking.done()):
+            self._looking = self._pools["install"].submit(self._look_for_late_writes)
+            return None
+        return due
+
     def _submit(self, pool: str, work: Callable[[Effect], Event | None], effects: Sequence[Effect]) -> None:
         def job() -> None:
             for effect in effects:
@@ -354,7 +371,17 @@ class FolderThread:
         assert isinstance(effect, Run)
         if why := self.healthy():
             return _failed(effect, why) or OperationsDone(())
-        return installer.run(self._files(), effect, self.chunk_key, time.time_ns)
+        displaced: list[Late] = []
+        done = installer.run(self._files(), effect, self.chunk_key, time.time_ns, displaced)
+        self._late.add(displaced, time.monotonic())
+        return done
+
+    def _look_for_late_writes(self) -> None:
+        copies = self._late.look(self._files(), self.identity.name, time.monotonic())
+        for path in copies:
+            log.warning("%s: a program wrote to a file after it was replaced; its words are in %s", self.root, path)
+        if copies:
+            self.post(Dirty(frozenset(parent_of(path) for path in copies), frozenset(copies)))
 
     def _temp_work(self, effect: Effect) -> Event | None:
         if why := "" if isinstance(effect, DropTemp) else self.healthy():
