@@ -122,6 +122,7 @@ class Exchange:
     def up(self, peer: DeviceId) -> None:
         self.down(peer)
         self.gossip.up(peer)
+        self._resend.add(peer)  # an earlier engine of ours may have been told what it then failed to commit
 
     def down(self, peer: DeviceId) -> None:
         self.gossip.down(peer)

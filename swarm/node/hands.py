@@ -1,0 +1,211 @@
+"""A folder's hands: carries out what its engine decided, in pools of threads, and reports each deed as an event.
+
+Nothing in here decides. What blocks on the disk runs in a pool that has a name; temps have one thread and installs
+one, so that two jobs on one temp never meet.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from swarm.disk import assembler, hasher, installer, marker, scanner
+from swarm.disk.late import LateWatch
+from swarm.disk.safefs import SafeFileSystem
+from swarm.errors import Unavailable
+from swarm.ids import parent_of
+from swarm.index.record_codec import verify_record
+from swarm.sync.dirty import Dirty
+from swarm.sync.events import (
+    ChunksStored,
+    DropTemp,
+    Effect,
+    Event,
+    FilesStored,
+    Hash,
+    HashFailed,
+    Health,
+    OperationsDone,
+    PrepareTemp,
+    Run,
+    Scan,
+    ScanFailed,
+    StoreChunks,
+    StoreFiles,
+    TempPrepared,
+)
+from swarm.sync.operation import Outcome, Result
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from concurrent.futures import Future
+
+    from swarm.disk.placement import Late
+    from swarm.ids import DeviceId
+    from swarm.sync.folder import Identity
+
+log = logging.getLogger("swarm.folder")
+
+POOLS = {"scan": 1, "hash": 2, "temps": 1, "install": 1, "verify": 2}  # threads
+HASH_BATCH = 16  # files that one job reads: handing over each by itself costs more than reading a small one
+VERIFY_PIECE = 64  # signatures that one thread checks in one go
+
+DiskEffect = Scan | Hash | Run | PrepareTemp | StoreChunks | StoreFiles | DropTemp
+
+
+class Hands:
+    """One folder's disk at work. Raises Unavailable from the constructor where the folder is not there."""
+
+    def __init__(self, root: str, identity: Identity, post: Callable[[Event], None]) -> None:
+        self.root = root
+        self.away = ""  # why the folder is not safely there now, or ""
+        self.chunk_key = identity.keys.chunk_key()
+        self._identity = identity
+        self._post = post
+        self._device = marker.device_of(root)
+        marker.check(root, identity.keys.folder_id, self._device)
+        self.files = SafeFileSystem(root)
+        name = os.path.basename(root)
+        self._pools = {pool: ThreadPoolExecutor(threads, f"{pool} {name}") for pool, threads in POOLS.items()}
+        self._late = LateWatch()
+        self._looking: Future[None] | None = None
+
+    def close(self) -> None:
+        """Waits for the jobs that have begun; the others are dropped."""
+        for pool in self._pools.values():
+            pool.shutdown(wait=True, cancel_futures=True)
+        self.files.close()
+
+    # -- in the folder's thread
+
+    def carry_out(self, effects: Sequence[DiskEffect]) -> None:
+        hashes: list[Effect] = []
+        for effect in effects:
+            match effect:
+                case Scan():
+                    self._submit("scan", self._scan, [effect])
+                case Hash():
+                    hashes.append(effect)
+                case Run():
+                    self._submit("install", self._install, [effect])
+                case PrepareTemp() | StoreChunks() | StoreFiles() | DropTemp():
+                    self._submit("temps", self._temp_work, [effect])
+        for start in range(0, len(hashes), HASH_BATCH):
+            self._submit("hash", self._hash, hashes[start : start + HASH_BATCH])
+
+    def verify(self, signed: Sequence[tuple[bytes, DeviceId]]) -> Sequence[bool]:
+        """Whether each record was signed by that device; many of them side by side."""
+        if len(signed) <= VERIFY_PIECE:
+            return _verify(signed)
+        pieces = [signed[start : start + VERIFY_PIECE] for start in range(0, len(signed), VERIFY_PIECE)]
+        return [good for piece in self._pools["verify"].map(_verify, pieces) for good in piece]
+
+    def late_due(self) -> float | None:
+        """Looks for late writes when it is time; else when that will be, in the clock of time.monotonic."""
+        due = self._late.next_due()
+        if due is not None and due <= time.monotonic() and (self._looking is None or self._looking.done()):
+            self._looking = self._pools["install"].submit(self._look_for_late_writes)
+            return None
+        return due
+
+    def look_again(self) -> None:
+        """The disk was away: is it back?"""
+        try:
+            device = marker.device_of(self.root)
+            marker.check(self.root, self._identity.keys.folder_id, device)
+        except Unavailable:
+            return
+        old, self.files = self.files, SafeFileSystem(self.root)
+        self._device = device
+        self.away = ""
+        old.close()
+        self._post(Health(""))
+
+    # -- in the pools
+
+    def healthy(self) -> str:
+        """The empty string, or why the folder is not safely there."""
+        try:
+            marker.check(self.root, self._identity.keys.folder_id, self._device)
+        except Unavailable as error:
+            if not self.away:
+                self.away = error.message
+                self._post(Health(error.message))
+            return error.message
+        return ""
+
+    def _submit(self, pool: str, work: Callable[[Effect], Event | None], effects: Sequence[Effect]) -> None:
+        def job() -> None:
+            for effect in effects:
+                try:
+                    event = work(effect)
+                except Exception as error:
+                    log.exception("%s: %s failed", self.root, type(effect).__name__)
+                    event = failed(effect, f"an internal error: {type(error).__name__}")
+                if event is not None:
+                    self._post(event)
+
+        self._pools[pool].submit(job)
+
+    def _scan(self, effect: Effect) -> Event:
+        assert isinstance(effect, Scan)
+        return scanner.scan(self.files, effect.directory, self.healthy)
+
+    def _hash(self, effect: Effect) -> Event:
+        assert isinstance(effect, Hash)
+        return hasher.read(self.files, effect, self.chunk_key)
+
+    def _install(self, effect: Effect) -> Event:
+        assert isinstance(effect, Run)
+        if why := self.healthy():
+            return failed(effect, why) or OperationsDone(())
+        displaced: list[Late] = []
+        done = installer.run(self.files, effect, self.chunk_key, time.time_ns, displaced)
+        self._late.add(displaced, time.monotonic())
+        return done
+
+    def _look_for_late_writes(self) -> None:
+        copies = self._late.look(self.files, self._identity.name, time.monotonic())
+        for path in copies:
+            log.warning("%s: a program wrote to a file after it was replaced; its words are in %s", self.root, path)
+        if copies:
+            self._post(Dirty(frozenset(parent_of(path) for path in copies), frozenset(copies)))
+
+    def _temp_work(self, effect: Effect) -> Event | None:
+        if why := "" if isinstance(effect, DropTemp) else self.healthy():
+            return failed(effect, why)
+        match effect:
+            case PrepareTemp():
+                return assembler.prepare(self.files, effect, self.chunk_key)
+            case StoreChunks():
+                return assembler.store_chunks(self.files, effect, self.chunk_key)
+            case StoreFiles():
+                return assembler.store_files(self.files, effect, self.chunk_key)
+            case DropTemp(temp):
+                assembler.drop(self.files, temp)
+        return None
+
+
+def failed(effect: Effect, why: str) -> Event | None:
+    """What an effect comes back as when it could not even be tried."""
+    match effect:
+        case Scan(directory):
+            return ScanFailed(directory, False, why)
+        case Hash(path):
+            return HashFailed(path, False, False, why)
+        case Run(operations):
+            return OperationsDone(tuple(Result(operation, Outcome.FAILED, why=why) for operation in operations))
+        case PrepareTemp(content):
+            return TempPrepared(content, (), why)
+        case StoreChunks(peer, request):
+            return ChunksStored(peer, request, (), (), why)
+        case StoreFiles(peer, request):
+            return FilesStored(peer, request, (), (), why)
+    return None
+
+
+def _verify(signed: Sequence[tuple[bytes, DeviceId]]) -> list[bool]:
+    return [verify_record(raw, device) for raw, device in signed]
