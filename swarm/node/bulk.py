@@ -10,17 +10,19 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from swarm.content.manifest import MAX_NODE_BYTES
 from swarm.disk import sender
 from swarm.errors import BadPeer, Unavailable
+from swarm.ids import FolderId
 from swarm.sync.events import DataArrived, FetchAsked, FetchLost
 from swarm.wire.framing import Deframer, frame
-from swarm.wire.messages import FOLDER_MESSAGES, MAX_PIECE, Data, Fetch
+from swarm.wire.messages import FOLDER_MESSAGES, MAX_PIECE, Data, Fetch, What
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from concurrent.futures import Executor
 
-    from swarm.ids import DeviceId, FolderId
+    from swarm.ids import DeviceId
     from swarm.node.folder_thread import FolderThread
     from swarm.sync.events import Ask, Serve
     from swarm.wire.lane import Lane
@@ -28,9 +30,7 @@ if TYPE_CHECKING:
 READ_BYTES = 256 << 10  # asked of a lane at once
 ANSWER_BYTES = 512 << 10  # of content in one Data: read from the disk while the last one is on its way
 MAX_FRAME = 64 << 10  # bytes: a Fetch of 1,024 identifiers, or a Data without its content
-MAX_UNANSWERED = 64  # Fetches on one lane; our own fetcher asks for 8 MiB at most, in fewer
-
-FindFolder = "Callable[[FolderId], FolderThread | None]"
+MAX_UNANSWERED = 64  # Fetches on one lane; our own fetcher has half as many out with one member
 
 
 class LaneReader:
@@ -65,6 +65,25 @@ class LaneReader:
         return b"".join(pieces)
 
 
+class _Expected:
+    """What the answer to one Fetch may still bring: each identifier once, and so many bytes."""
+
+    def __init__(self, names: set[bytes], most: int) -> None:
+        self._names = names
+        self._most = most
+
+    def take(self, message: Data) -> None:
+        """Raises BadPeer for more than was asked for."""
+        size = sum(length for _, length in message.items)
+        names = [*(name for name, _ in message.items), *message.missing]
+        if size > min(self._most, MAX_PIECE) or not self._names.issuperset(names) or len(set(names)) < len(names):
+            raise BadPeer("content that was not asked for")
+        self._most -= size
+        self._names.difference_update(names)
+        if not names and not message.last:
+            raise BadPeer("an answer that says nothing")
+
+
 class Asker:
     """Our side of a lane that we opened: sends Fetches, takes their answers."""
 
@@ -72,7 +91,7 @@ class Asker:
         self._peer = peer
         self._lane = lane
         self._find = find
-        self._open: dict[tuple[FolderId, int], None] = {}
+        self._open: dict[tuple[FolderId, int], _Expected] = {}
 
     @property
     def load(self) -> int:
@@ -80,7 +99,8 @@ class Asker:
         return len(self._open)
 
     async def ask(self, folder: FolderId, ask: Ask) -> None:
-        self._open[folder, ask.request] = None
+        most = len(ask.identifiers) * MAX_NODE_BYTES if ask.what == What.NODES else ask.expected
+        self._open[folder, ask.request] = _Expected(set(ask.identifiers), most)
         try:
             await self._lane.write(frame(FOLDER_MESSAGES.pack(Fetch(folder, ask.request, ask.what, ask.identifiers))))
         except Unavailable:
@@ -103,8 +123,7 @@ class Asker:
         folder = _folder(message.folder)
         if (folder, message.request) not in self._open:
             raise BadPeer("content that was not asked for")
-        if sum(length for _, length in message.items) > MAX_PIECE:
-            raise BadPeer("an answer larger than any may be")
+        self._open[folder, message.request].take(message)
         items = tuple([(name, await reader.run(length)) for name, length in message.items])
         if message.last:
             del self._open[folder, message.request]
@@ -159,9 +178,14 @@ class Answerer:
                 if not isinstance(message, Fetch):
                     raise BadPeer("something else than a request on a bulk lane")
                 self._unanswered += 1
+                if self._unanswered > MAX_UNANSWERED:
+                    raise BadPeer("more requests than a lane may have")
                 thread = self._find(_folder(message.folder))
-                if thread is None or self._unanswered > MAX_UNANSWERED:
-                    raise BadPeer("requests for a folder that is not shared with it, or too many")
+                if thread is None:  # withdrawn, perhaps while this was on its way
+                    none: list[tuple[bytes, bytes | None]] = [(name, None) for name in message.identifiers]
+                    await self._send(_folder(message.folder), message.request, none, last=True)
+                    self._unanswered -= 1
+                    continue
                 thread.post(FetchAsked(self._peer, self._number, message.request, message.what, message.identifiers))
         except Unavailable:
             return
@@ -171,10 +195,10 @@ class Answerer:
         try:
             while True:
                 thread, effect = await self._serves.get()
-                pieces = iter(sender.serve(thread.reading(), thread.chunk_key, effect.items))
+                batches = _Batches(sender.serve(thread.reading(), thread.chunk_key, effect.items))
                 last = False
                 while not last:
-                    batch, last = await loop.run_in_executor(self._readers, _next_batch, pieces)
+                    batch, last = await loop.run_in_executor(self._readers, batches.next)
                     await self._send(thread.identity.keys.folder_id, effect.request, batch, last)
                 self._unanswered -= 1
         except Unavailable:
@@ -187,19 +211,25 @@ class Answerer:
         await self._lane.write(b"".join((frame(FOLDER_MESSAGES.pack(header)), *(data for _, data in items))))
 
 
-def _next_batch(pieces: object) -> tuple[list[tuple[bytes, bytes | None]], bool]:
-    """Reads on until a Data is full. True: that was all."""
-    batch: list[tuple[bytes, bytes | None]] = []
-    size = 0
-    for name, data in pieces:  # type: ignore[attr-defined]
-        batch.append((name, data))
-        size += len(data) if data is not None else 0
-        if size >= ANSWER_BYTES:
-            return batch, False
-    return batch, True
+class _Batches:
+    """Content by the Data. One that is larger than ANSWER_BYTES is one piece, and so never beyond MAX_PIECE."""
+
+    def __init__(self, pieces: Iterator[tuple[bytes, bytes | None]]) -> None:
+        self._pieces = pieces
+        self._held: tuple[bytes, bytes | None] | None = next(pieces, None)
+
+    def next(self) -> tuple[list[tuple[bytes, bytes | None]], bool]:
+        """Reads on until a Data is full. True: that was all."""
+        batch: list[tuple[bytes, bytes | None]] = []
+        size = 0
+        while self._held is not None:
+            size += len(self._held[1] or b"")
+            if batch and size > ANSWER_BYTES:
+                return batch, False
+            batch.append(self._held)
+            self._held = next(self._pieces, None)
+        return batch, True
 
 
 def _folder(raw: bytes) -> FolderId:
-    from swarm.ids import FolderId
-
     return FolderId(raw)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 FIRST_PAUSE = 0.5  # seconds between the first two attempts; then growing by half
 LAST_PAUSE = 30.0
+MAX_TARGETS = 512  # addresses known; members tell of theirs, so it must not grow with what they say
 AT_ONCE = 8  # dials under way at the same time
 
 Address = tuple[str, int]
@@ -42,11 +43,21 @@ class Dialer:
     def know(self, addresses: Iterable[Address], now: float, device: DeviceId | None = None) -> None:
         """These may lead to a member (to `device`, where that is known)."""
         for address in addresses:
-            if address in self._own:
+            if address in self._own or (address not in self.targets and not self._make_room()):
                 continue
             target = self.targets.setdefault(address, Target(now))
             if device is not None:
                 target.device = device
+
+    def _make_room(self) -> bool:
+        """Of too many addresses, the one that failed most often goes; False where all have a claim."""
+        if len(self.targets) < MAX_TARGETS:
+            return True
+        worst = max(self.targets, key=lambda address: self.targets[address].pause)
+        if self.targets[worst].pause == FIRST_PAUSE or self.targets[worst].dialling:
+            return False
+        del self.targets[worst]
+        return True
 
     def due(self, now: float) -> list[Address]:
         """Whom to dial now; they count as being dialled from here on."""

@@ -8,6 +8,7 @@ import logging
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 import swarm
@@ -45,6 +46,7 @@ log = logging.getLogger("swarm.node")
 
 READERS = 2  # threads that read content for peers
 GREET_WAIT = 3.0  # seconds that join waits for the first member, to say whether anybody is online
+SHUN_SECONDS = 30.0  # a member that broke the protocol stays out: it may be a bug of ours, or an old version
 SAVE_INTERVAL = 60.0  # seconds between two savings of the address book
 ROLES = {"write": Role.WRITE, "read": Role.READ, "blind": Role.BLIND, "owner": Role.OWNER}
 
@@ -76,6 +78,7 @@ class Node:
         self.stopping = asyncio.Event()
         self._nonce = os.urandom(8)
         self._dialer = Dialer()
+        self._shunned: dict[DeviceId, float] = {}  # members that broke the protocol, until when
         self._redial = asyncio.Event()
         self._changed = asyncio.Condition()
         self._notify_due = False
@@ -173,6 +176,7 @@ class Node:
                 continue
             if isinstance(effect, Accuse):
                 log.warning("%s: %s", peer.title, effect.why)
+                self._shunned[effect.peer] = self._loop.time() + SHUN_SECONDS
                 peer.close("broke the protocol")
             else:
                 peer.deliver(thread, effect)
@@ -228,6 +232,9 @@ class Node:
         device, ready = peer.device, peer.ready
         assert device is not None
         assert ready is not None
+        if self._shunned.get(device, 0.0) > self._loop.time():
+            return False
+        self._shunned.pop(device, None)
         rival = self.peers.get(device)
         if rival is not None and rival.ready is not None:
             older = Rival(rival.link.dialled, rival.ready.nonce)
@@ -238,7 +245,8 @@ class Node:
             rival.retire()
         self.peers[device] = peer
         now = time.time()
-        told = [peer.link.address, *ready.addresses]
+        local = ip_address(peer.link.address[0]).is_loopback
+        told = [peer.link.address, *(a for a in ready.addresses if local or not ip_address(a[0]).is_loopback)]
         self.book.met(device, ready.name, told, now)
         self._dialer.know(told, self._loop.time(), device)
         self._dialer.connected(device)

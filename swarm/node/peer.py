@@ -93,7 +93,7 @@ class Peer:
             log.exception("%s: the session failed", self.title, exc_info=errors)
             self.failure = "an internal error"
         finally:
-            self.link.close(self.failure)
+            self.link.close(self.failure if self.device is not None else "")  # a stranger is told nothing
             self.settled.set()
             self.retire()
             self._on_end(self)

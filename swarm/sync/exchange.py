@@ -174,6 +174,8 @@ class Exchange:
         origin = Origin(message.origin)
         if message.upto < message.after:
             raise BadPeer("a delta that ends before it begins")
+        if origin not in self._introductions:
+            raise BadPeer(f"a delta of {short(origin)}, which was not introduced")
         records = self._open(message.records, origin, wall)
         if records is None:
             return
@@ -181,6 +183,8 @@ class Exchange:
             if not message.after < record.seq <= message.upto:
                 raise BadPeer("a delta with a record from beyond its ends")
             self.ledger.merge(record)
+        if origin == self.ledger.origin:
+            return  # nobody but us moves our own clock: records of this life that we lack make a new life
         if message.after > self.ledger.clock.get(origin, 0):
             self._resend.add(peer)  # a gap: what came is kept, the clock stays, and the gap is asked for
         elif message.upto > self.ledger.clock.get(origin, 0):
@@ -191,11 +195,7 @@ class Exchange:
         """The records, verified; None when one needs a newer swarm. Raises BadPeer for any that is not valid."""
         signed: list[tuple[bytes, DeviceId]] = []
         for raw in raws:
-            try:
-                head = record_codec.peek(raw)
-            except record_codec.UnknownVersion:
-                self.outdated = True
-                return None
+            head = record_codec.peek(raw)
             introduction = self._introductions.get(head.origin)
             if introduction is None or (only is not None and head.origin != only):
                 raise BadPeer(f"a record of {short(head.origin)}, which was not introduced")

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 MAX_OUTSTANDING = 8 << 20  # bytes asked of one member and not answered: a second of 64 Mbit/s
 MAX_ACTIVE = 1024  # contents being gathered at once
 MAX_ACTIVE_BYTES = 1 << 30  # of contents being gathered at once; one larger than that is gathered alone
+MAX_REQUESTS = 32  # requests out with one member: it takes no more than 64 on a lane
 MAX_REQUEST = 1 << 20  # bytes in one request, so that an answer comes in good time
 MAX_REQUEST_FILES = 128  # small files in one request
 NODE_COST = 8 << 10  # bytes that a manifest node counts for
@@ -104,6 +105,7 @@ class Fetcher:
         self._requests: dict[int, Request] = {}
         self._next_request = 1
         self._outstanding: dict[DeviceId, int] = {}  # members that are connected -> bytes
+        self._out_with: defaultdict[DeviceId, int] = defaultdict(int)  # requests, by member
         self._lacking: defaultdict[DeviceId, set[bytes]] = defaultdict(set)
         self._failures: defaultdict[ContentId, int] = defaultdict(int)
 
@@ -373,13 +375,16 @@ class Fetcher:
 
     def _has_room(self) -> bool:
         """Whether some member may be asked for more. One request may go beyond the limit, by what it asks for."""
-        return any(used < MAX_OUTSTANDING for used in self._outstanding.values())
+        return any(self._takes_more(peer) for peer in self._outstanding)
+
+    def _takes_more(self, peer: DeviceId) -> bool:
+        return self._outstanding[peer] < MAX_OUTSTANDING and self._out_with[peer] < MAX_REQUESTS
 
     def _pick(self, names: list[bytes]) -> DeviceId | None:
         """The member with the least outstanding that may have these and has room."""
         best: DeviceId | None = None
         for peer, used in self._outstanding.items():
-            if used >= MAX_OUTSTANDING:
+            if not self._takes_more(peer):
                 continue
             lacking = self._lacking.get(peer)
             if lacking and not lacking.isdisjoint(names):
@@ -392,6 +397,7 @@ class Fetcher:
         number = self._next_request
         self._next_request = number % 0xFFFFFFFF + 1
         self._requests[number] = request
+        self._out_with[request.peer] += 1
         self._out(Ask(request.peer, number, request.what, tuple(request.wanted), request.expected))
 
     # -- inside
@@ -427,6 +433,7 @@ class Fetcher:
         request = self._requests.pop(number, None)
         if request is None:
             return
+        self._out_with[request.peer] -= 1
         for name in list(request.wanted):
             self._unask(request, name)
         if request.peer in self._outstanding:

@@ -116,6 +116,7 @@ class FolderStatus:
     members: tuple[MemberStatus, ...]
 
 
+LIFE_MS = 60_000  # milliseconds between two lives begun because a member knew more of us than we do
 MAX_LISTED = 20  # of what cannot be synced, in a status
 
 
@@ -145,6 +146,7 @@ class Folder:
         self._members: dict[DeviceId, _Member] = {}
         self._barrier = 0
         self._pending_barrier = 0
+        self._last_birth = 0
         self._may_write = identity.keys.role.holds(Role.WRITE)
         fresh = store.get("incarnation") is None
         if fresh and not identity.created:
@@ -332,6 +334,8 @@ class Folder:
         if known <= self.ledger.seq:
             self.ledger.confirm(known)
             return
+        if wall - self._last_birth < LIFE_MS:
+            return  # a member that makes up clocks shall not have us live a thousand lives
         device = self.identity.device.id
         incarnation = max(self.identity.incarnation, wall << 20)
         while origin_of(device, incarnation) == self.ledger.origin:
@@ -340,6 +344,7 @@ class Folder:
         certificate = Certificate.issue(self.identity.keys, device, Role.WRITE)
         introduction = Introduction.issue(certificate, self.identity.device, incarnation)
         self.exchange.introduce(introduction)
+        self._last_birth = wall
         self._emit(Note(f"the index of this folder is an older copy of itself (life {short(self.ledger.origin)})"))
         self.ledger.begin_life(introduction.origin, wall)
 

@@ -16,7 +16,7 @@ from swarm.disk import assembler, hasher, installer, scanner, sender
 from swarm.ids import DeviceId, Kind, parent_of
 from swarm.index.record_codec import verify_record
 from swarm.keys.device import DeviceKey
-from swarm.node.folder_thread import _failed as failed
+from swarm.node.hands import failed
 from swarm.sync.dirty import Dirty
 from swarm.sync.events import (
     Accuse,

@@ -1,0 +1,677 @@
+import errno
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from swarm.content.manifest import EMPTY_CONTENT
+from swarm.disk.hasher import read
+from swarm.disk.history import parse
+from swarm.disk.installer import NEVER, run
+from swarm.disk.placement import PUT_BACK, SYNC_ALL_FROM, Late, late_writes
+from swarm.disk.safefs import SafeFileSystem
+from swarm.ids import NO_CONTENT, ContentId, Kind, name_of
+from swarm.sync.events import Hash, Hashed, Run
+from swarm.sync.files import FileSystem, Traits
+from swarm.sync.memory_files import MemoryFileSystem
+from swarm.sync.operation import (
+    InstallFile,
+    InstallLink,
+    MakeDirectory,
+    MoveFile,
+    Operation,
+    Outcome,
+    Remove,
+    Result,
+    SetMetadata,
+)
+from swarm.sync.store import Local
+
+KEY = bytes(range(32))
+START = 1_700_000_000_000_000_000
+MTIME = 1_600_000_000_123_456_789
+TEMP = ".swarm/tmp/temp"
+NEW = b"the new content"
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.ns = START
+
+    def __call__(self) -> int:
+        self.ns += 1_000
+        return self.ns
+
+
+def memory(**traits: bool | int) -> MemoryFileSystem:
+    return MemoryFileSystem(Clock(), traits=Traits(**traits))  # type: ignore[arg-type]
+
+
+@pytest.fixture(params=["exchange", "steps"])
+def files(request: pytest.FixtureRequest) -> MemoryFileSystem:
+    return memory(exchange=request.param == "exchange")
+
+
+def perform(files: FileSystem, *operations: Operation, late: list[Late] | None = None) -> tuple[Result, ...]:
+    return run(files, Run(operations), KEY, lambda: START + 3_600_000_000_000, late).results
+
+
+def local(files: FileSystem, path: str) -> Local:
+    stat = files.stat(path)
+    assert stat.kind is not None
+    content, target = NO_CONTENT, ""
+    if stat.kind is not Kind.DIRECTORY:
+        found = read(files, Hash(path, stat), KEY)
+        assert isinstance(found, Hashed)
+        content, target = found.content, found.target
+    return Local(stat.kind, stat.size, stat.mode, stat.mtime_ns, stat.ctime_ns, stat.inode, content, target, ())
+
+
+def install(
+    files: MemoryFileSystem, path: str, expected: Local | None = None, data: bytes = NEW, temp: str = TEMP
+) -> InstallFile:
+    if temp not in files.tree(ours=True):
+        files.write_file(temp, data, 0o600)
+    content = local(files, temp).content
+    return InstallFile(path, expected, content, len(data), 0o640, MTIME, temp)
+
+
+def at(files: MemoryFileSystem, operation: str, action: Callable[[], object]) -> None:
+    """Lets a user act just before the first such system call."""
+
+    def before(name: str, path: str) -> None:
+        if name == operation:
+            files.before = None
+            action()
+
+    files.before = before
+
+
+def failing(files: MemoryFileSystem, operation: str, code: int, part: str = "") -> None:
+    def before(name: str, path: str) -> None:
+        if name == operation and part in path:
+            raise OSError(code, errno.errorcode[code], path)
+
+    files.before = before
+
+
+def history(files: MemoryFileSystem) -> list[str]:
+    return [
+        path
+        for path, (kind, _) in files.tree(ours=True).items()
+        if path.startswith(".swarm/history/") and kind is not Kind.DIRECTORY
+    ]
+
+
+# -- files
+
+
+def test_a_new_file_has_its_mode_and_time_when_it_is_first_seen(files: MemoryFileSystem) -> None:
+    [result] = perform(files, install(files, "f"))
+    assert (result.outcome, result.history) == (Outcome.DONE, "")
+    assert result.stat == files.stat("f")
+    assert result.stat is not None
+    assert (result.stat.mode, result.stat.mtime_ns) == (0o640, MTIME)
+    assert files.read_file("f") == NEW
+    assert TEMP not in files.tree(ours=True)
+
+
+def test_setuid_and_its_like_are_never_installed(files: MemoryFileSystem) -> None:
+    [result] = perform(files, replace(install(files, "f"), mode=0o7755))
+    assert result.outcome is Outcome.DONE
+    assert files.stat("f").mode == 0o755
+
+
+def test_a_replaced_file_is_in_history_under_its_own_name(files: MemoryFileSystem) -> None:
+    files.write_file("d/f.txt", b"old")
+    late: list[Late] = []
+    [result] = perform(files, install(files, "d/f.txt", local(files, "d/f.txt")), late=late)
+    assert result.outcome is Outcome.DONE
+    assert files.read_file("d/f.txt") == NEW
+    assert files.read_file(result.history) == b"old"
+    displaced = parse(name_of(result.history))
+    assert displaced is not None
+    assert displaced.name == "f.txt"
+    assert [(entry.path, entry.history) for entry in late] == [("d/f.txt", result.history)]
+
+
+def test_owner_and_attributes_of_what_is_replaced_are_kept(files: MemoryFileSystem) -> None:
+    files.write_file("f", b"old")
+    files.node("f").attributes["user.tag"] = b"blue"
+    perform(files, install(files, "f", local(files, "f")))
+    assert files.node("f").attributes == {"user.tag": b"blue"}
+
+
+def test_an_empty_file_needs_no_temp(files: MemoryFileSystem) -> None:
+    files.write_file("f", b"old")
+    operation = InstallFile("f", local(files, "f"), EMPTY_CONTENT, 0, 0o600, MTIME, "")
+    other = replace(operation, path="g", expected=None)
+    assert [result.outcome for result in perform(files, operation, other)] == [Outcome.DONE, Outcome.DONE]
+    assert (files.read_file("f"), files.read_file("g")) == (b"", b"")
+
+
+def test_what_appeared_where_nothing_should_be_stays(files: MemoryFileSystem) -> None:
+    operation = install(files, "f")
+    files.write_file("f", b"user's")
+    [result] = perform(files, operation)
+    assert result.outcome is Outcome.RACED
+    assert files.read_file("f") == b"user's"
+    assert files.read_file(TEMP) == NEW
+
+
+@pytest.mark.parametrize("what", ["edited", "replaced", "deleted", "chmod", "directory", "symlink"])
+def test_a_file_that_is_not_as_expected_is_not_touched(files: MemoryFileSystem, what: str) -> None:
+    files.write_file("f", b"old")
+    operation = install(files, "f", local(files, "f"))
+    match what:
+        case "edited":
+            files.write_file("f", b"new")
+        case "replaced":
+            files.write_file("g", b"old")
+            files.rename("g", "f")
+        case "deleted":
+            files.unlink("f")
+        case "chmod":
+            files.set_mode("f", 0o600)
+        case "directory":
+            files.unlink("f")
+            files.mkdir("f")
+        case "symlink":
+            files.unlink("f")
+            files.symlink("g", "f")
+    before = files.tree()
+    [result] = perform(files, operation)
+    assert result.outcome is Outcome.RACED
+    assert files.tree() == before
+    assert history(files) == []
+    assert files.read_file(TEMP) == NEW
+
+
+def test_an_edit_at_the_last_moment_is_put_back_and_the_temp_need_not_be_fetched_again() -> None:
+    files = memory()
+    files.write_file("f", b"old")
+    operation = install(files, "f", local(files, "f"))
+    at(files, "exchange", lambda: files.write_file("f", b"the user's edit"))
+    late: list[Late] = []
+    [result] = perform(files, operation, late=late)
+    assert (result.outcome, result.history) == (Outcome.RACED, "")
+    assert files.read_file("f") == b"the user's edit"
+    assert files.read_file(TEMP) == NEW
+    # The new file was visible for a moment: somebody may have it open, and where it is now is looked at again.
+    assert [files.read_file(entry.history) for entry in late] == [NEW]
+
+
+def test_a_user_who_is_always_quicker_loses_nothing_and_we_give_up() -> None:
+    files = memory()
+    files.write_file("f", b"old")
+    operation = install(files, "f", local(files, "f"))
+    exchanges = 0
+
+    def before(name: str, path: str) -> None:
+        nonlocal exchanges
+        if name == "exchange":
+            exchanges += 1
+            with files.as_user():
+                files.write_file("draft", b"edit %d" % exchanges)
+                files.rename("draft", "f")
+
+    files.before = before
+    [result] = perform(files, operation)
+    files.before = None
+    assert result.outcome is Outcome.RACED
+    assert exchanges == PUT_BACK + 1
+    kept = {files.read_file("f"), files.read_file(result.history)}
+    assert b"edit %d" % exchanges in kept
+
+
+def test_a_file_edited_right_after_it_was_installed_is_done_and_the_scan_sees_the_edit(
+    files: MemoryFileSystem,
+) -> None:
+    operation = install(files, "f")
+
+    def edit(name: str, path: str) -> None:
+        if (name, path) == ("stat", "f"):
+            files.before = None
+            files.write_file("f", b"edited")
+
+    files.before = edit
+    [result] = perform(files, operation)
+    assert result.outcome is Outcome.DONE
+    assert result.stat is not None
+    assert (result.stat.size, result.stat.mtime_ns, result.stat.ctime_ns) == (len(NEW), MTIME, NEVER)
+
+
+@pytest.mark.parametrize("size", [0, 3, 100])
+def test_a_temp_that_is_not_whole_is_not_installed(files: MemoryFileSystem, size: int) -> None:
+    operation = install(files, "f")
+    files.write_file(TEMP, bytes(size))
+    [result] = perform(files, operation)
+    assert (result.outcome, result.permanent) == (Outcome.FAILED, False)
+    assert result.why
+    assert "f" not in files.tree()
+
+
+@pytest.mark.parametrize("kind", ["gone", "symlink", "directory", "fifo"])
+def test_a_temp_that_is_something_else_is_not_installed(files: MemoryFileSystem, kind: str) -> None:
+    operation = install(files, "f")
+    files.unlink(TEMP)
+    match kind:
+        case "symlink":
+            files.symlink("../../f", TEMP)
+        case "directory":
+            files.mkdir(TEMP)
+        case "fifo":
+            files.make_fifo(TEMP)
+    [result] = perform(files, operation)
+    assert (result.outcome, result.permanent) == (Outcome.FAILED, False)
+    assert "f" not in files.tree()
+
+
+def test_a_temp_without_permissions_from_an_attempt_before_is_taken_up(files: MemoryFileSystem) -> None:
+    operation = replace(install(files, "f"), mode=0o000)
+    files.set_mode(TEMP, 0o000)
+    [result] = perform(files, operation)
+    assert result.outcome is Outcome.DONE
+    assert files.stat("f").mode == 0o000
+
+
+def test_equal_files_planned_at_once_each_get_the_one_temp(files: MemoryFileSystem) -> None:
+    operations = [install(files, path) for path in ("a", "b", "c")]
+    assert [result.outcome for result in perform(files, *operations)] == [Outcome.DONE] * 3
+    assert len({files.stat(path).inode for path in "abc"}) == 3
+    assert {files.read_file(path) for path in "abc"} == {NEW}
+    assert files.list(".swarm/tmp") == []
+
+
+def test_temps_that_came_to_nothing_do_not_stay(files: MemoryFileSystem) -> None:
+    operations = [install(files, path) for path in ("a", "b")]
+    files.write_file("b", b"user's")
+    link = InstallLink("b", None, "target", MTIME)
+    assert [result.outcome for result in perform(files, *operations, link)] == [
+        Outcome.DONE,
+        Outcome.RACED,
+        Outcome.RACED,
+    ]
+    assert files.list(".swarm/tmp") == []
+
+
+@pytest.mark.parametrize(
+    ("code", "permanent"),
+    [
+        (errno.ENOSPC, False),
+        (errno.EACCES, False),
+        (errno.EROFS, False),
+        (errno.EIO, False),
+        (errno.ENAMETOOLONG, True),
+    ],
+)
+def test_a_disk_that_refuses_says_why_and_everything_stays(files: MemoryFileSystem, code: int, permanent: bool) -> None:
+    files.write_file("f", b"old")
+    operation = install(files, "f", local(files, "f"))
+    for call in ("mkdir", "rename", "exchange") if files.traits.exchange else ("mkdir", "rename"):
+        failing(files, call, code)
+        [result] = perform(files, operation)
+        files.before = None
+        assert (result.outcome, result.permanent) == (Outcome.FAILED, permanent)
+        assert result.why.endswith(".")
+        assert files.read_file("f") == b"old"
+        assert files.read_file(TEMP) == NEW
+
+
+def test_a_name_impossible_here_is_permanent(files: MemoryFileSystem) -> None:
+    [result] = perform(files, install(files, "n" * 256))
+    assert (result.outcome, result.permanent) == (Outcome.FAILED, True)
+    assert "long" in result.why
+
+
+def test_a_mount_point_on_the_way_is_permanent(files: MemoryFileSystem) -> None:
+    files.mkdir("mount")
+    operation = install(files, "mount/f")
+    files.mount_below("mount")
+    [result] = perform(files, operation)
+    assert (result.outcome, result.permanent) == (Outcome.FAILED, True)
+
+
+def test_a_directory_that_vanished_is_a_race(files: MemoryFileSystem) -> None:
+    files.symlink("elsewhere", "link")
+    for path in ("nowhere/f", "link/f"):
+        [result] = perform(files, install(files, path))
+        assert result.outcome is Outcome.RACED
+
+
+def test_an_exchange_that_is_promised_and_not_kept_goes_by_steps() -> None:
+    files = memory()
+    files.write_file("f", b"old")
+    operation = install(files, "f", local(files, "f"))
+    failing(files, "exchange", errno.EINVAL)
+    [result] = perform(files, operation)
+    files.before = None
+    assert result.outcome is Outcome.DONE
+    assert files.read_file("f") == NEW
+    assert files.read_file(result.history) == b"old"
+
+
+def test_a_file_that_appears_while_the_path_is_empty_stays_and_the_old_one_is_in_history() -> None:
+    files = memory(exchange=False)
+    files.write_file("f", b"old")
+    operation = install(files, "f", local(files, "f"))
+    at(files, "rename_noreplace", lambda: files.write_file("f", b"user's"))
+    [result] = perform(files, operation)
+    assert result.outcome is Outcome.RACED
+    assert files.read_file("f") == b"user's"
+    assert files.read_file(result.history) == b"old"
+
+
+# -- durability
+
+
+def test_few_files_are_synced_one_by_one_and_many_at_once() -> None:
+    for count, once in ((SYNC_ALL_FROM - 1, False), (SYNC_ALL_FROM, True)):
+        files = memory()
+        operations = [install(files, f"f{i}", data=b"%d" % i, temp=f".swarm/tmp/{i}") for i in range(count)]
+        calls: list[str] = []
+        files.before = lambda operation, path, calls=calls: calls.append(operation)
+        results = perform(files, *operations)
+        assert {result.outcome for result in results} == {Outcome.DONE}
+        assert calls.count("sync") == (0 if once else count)
+        assert calls.count("sync_all") == int(once)
+        assert calls.count("sync_directory") == 1
+
+
+def test_a_file_whose_sync_failed_is_thrown_away_since_asking_again_would_say_all_is_well() -> None:
+    files = memory()
+    operation = install(files, "f")
+    failing(files, "sync", errno.EIO)
+    [result] = perform(files, operation)
+    files.before = None
+    assert (result.outcome, result.permanent) == (Outcome.FAILED, False)
+    assert TEMP not in files.tree(ours=True)
+    assert "f" not in files.tree()
+    operations = [install(files, f"f{i}", data=b"%d" % i, temp=f".swarm/tmp/{i}") for i in range(SYNC_ALL_FROM)]
+    failing(files, "sync_all", errno.EIO)
+    results = perform(files, *operations)
+    files.before = None
+    assert {result.outcome for result in results} == {Outcome.FAILED}
+    assert files.tree() == {}
+    assert files.list(".swarm/tmp") == []
+
+
+def test_names_that_cannot_be_made_durable_are_not_told_as_done(files: MemoryFileSystem) -> None:
+    operation = install(files, "f")
+
+    def before(name: str, path: str) -> None:
+        if name in ("sync_directory", "sync_all"):
+            raise OSError(errno.EIO, "EIO")
+
+    files.before = before
+    [result] = perform(files, operation)
+    assert result.outcome is Outcome.FAILED
+
+
+# -- links, directories
+
+
+def test_a_symlink_is_installed_replaced_and_removed(files: MemoryFileSystem) -> None:
+    [made] = perform(files, InstallLink("link", None, "one", MTIME))
+    assert made.outcome is Outcome.DONE
+    assert made.stat == files.stat("link")
+    assert files.stat("link").mtime_ns == MTIME
+    [replaced] = perform(files, InstallLink("link", local(files, "link"), "two", MTIME))
+    assert files.read_link("link") == "two"
+    assert files.read_link(replaced.history) == "one"
+    [removed] = perform(files, Remove("link", local(files, "link")))
+    assert files.read_link(removed.history) == "two"
+    assert files.tree() == {}
+
+
+def test_a_file_becomes_a_symlink_and_a_symlink_a_file(files: MemoryFileSystem) -> None:
+    files.write_file("f", b"old")
+    files.symlink("target", "link")
+    results = perform(
+        files,
+        InstallLink("f", local(files, "f"), "target", MTIME),
+        install(files, "link", local(files, "link")),
+    )
+    assert [result.outcome for result in results] == [Outcome.DONE, Outcome.DONE]
+    assert files.read_link("f") == "target"
+    assert files.read_file("link") == NEW
+
+
+@pytest.mark.parametrize("target", ["", "n\0l"])
+def test_a_symlink_that_cannot_be_is_permanent(files: MemoryFileSystem, target: str) -> None:
+    [result] = perform(files, InstallLink("link", None, target, MTIME))
+    assert (result.outcome, result.permanent) == (Outcome.FAILED, True)
+
+
+def test_a_disk_without_symlinks_says_so() -> None:
+    [result] = perform(memory(symlinks=False), InstallLink("link", None, "target", MTIME))
+    assert (result.outcome, result.permanent) == (Outcome.FAILED, True)
+    assert "symbolic" in result.why
+
+
+def test_a_directory_is_made_or_adopted(files: MemoryFileSystem) -> None:
+    files.mkdir("there", 0o700)
+    results = perform(files, MakeDirectory("d", 0o750), MakeDirectory("d/e", 0o755), MakeDirectory("there", 0o755))
+    assert [result.outcome for result in results] == [Outcome.DONE] * 3
+    assert files.stat("d").mode == 0o750
+    assert results[2].stat == files.stat("there")
+    files.write_file("f", b"")
+    [result] = perform(files, MakeDirectory("f", 0o755))
+    assert result.outcome is Outcome.RACED
+
+
+def test_another_name_that_the_disk_takes_for_the_same_is_not_adopted() -> None:
+    files = memory(folds_case=True)
+    files.mkdir("Photos")
+    [result] = perform(files, MakeDirectory("photos", 0o755))
+    assert result.outcome is Outcome.RACED
+
+
+def test_only_an_empty_directory_is_removed(files: MemoryFileSystem) -> None:
+    files.write_file("d/ignored.swp", b"x")
+    expected = local(files, "d")
+    [kept] = perform(files, Remove("d", expected))
+    assert kept.outcome is Outcome.KEPT
+    files.unlink("d/ignored.swp")
+    [removed] = perform(files, Remove("d", expected))
+    assert (removed.outcome, removed.stat) == (Outcome.DONE, None)
+    [gone] = perform(files, Remove("d", expected))
+    assert gone.outcome is Outcome.RACED
+    files.mkdir("d")
+    [another] = perform(files, Remove("d", expected))
+    assert another.outcome is Outcome.RACED
+    assert "d" in files.tree()
+
+
+# -- removing and moving
+
+
+def test_a_removed_file_is_in_history(files: MemoryFileSystem) -> None:
+    files.write_file("d/f", b"old")
+    expected = local(files, "d/f")
+    [result] = perform(files, Remove("d/f", expected))
+    assert (result.outcome, result.stat) == (Outcome.DONE, None)
+    assert files.read_file(result.history) == b"old"
+    [again] = perform(files, Remove("d/f", expected))
+    assert again.outcome is Outcome.RACED
+
+
+def test_an_edit_that_races_a_removal_stays(files: MemoryFileSystem) -> None:
+    files.write_file("f", b"old")
+    expected = local(files, "f")
+    at(files, "rename", lambda: files.write_file("f", b"edited"))
+    [result] = perform(files, Remove("f", expected))
+    assert (result.outcome, result.history) == (Outcome.RACED, "")
+    assert files.read_file("f") == b"edited"
+    assert history(files) == []
+
+
+@pytest.mark.parametrize("noreplace", [True, False])
+def test_a_move_keeps_the_file_itself(noreplace: bool) -> None:
+    files = memory(noreplace=noreplace)
+    files.write_file("a", b"data")
+    files.mkdir("d")
+    expected = local(files, "a")
+    [result] = perform(files, MoveFile("a", expected, "d/b", expected.content, 0o600, MTIME))
+    assert result.outcome is Outcome.DONE
+    assert result.stat == files.stat("d/b")
+    assert (files.stat("d/b").inode, files.stat("d/b").mode, files.stat("d/b").mtime_ns) == (
+        expected.inode,
+        0o600,
+        MTIME,
+    )
+    assert "a" not in files.tree()
+    assert history(files) == []
+
+
+@pytest.mark.parametrize("noreplace", [True, False])
+def test_a_move_does_not_replace_anything(noreplace: bool) -> None:
+    files = memory(noreplace=noreplace)
+    files.write_file("a", b"data")
+    files.write_file("b", b"user's")
+    expected = local(files, "a")
+    [result] = perform(files, MoveFile("a", expected, "b", expected.content, 0o644, expected.mtime_ns))
+    assert result.outcome is Outcome.RACED
+    assert (files.read_file("a"), files.read_file("b")) == (b"data", b"user's")
+
+
+def test_a_rename_of_case_alone_on_a_disk_that_folds_case_keeps_the_file() -> None:
+    files = memory(folds_case=True)
+    files.write_file("docs/Readme", b"data")
+    expected = local(files, "docs/Readme")
+    [result] = perform(
+        files, MoveFile("docs/Readme", expected, "docs/README", expected.content, 0o644, expected.mtime_ns)
+    )
+    assert result.outcome is Outcome.DONE
+    assert files.list("docs") == ["README"]
+    assert files.read_file("docs/README") == b"data"
+
+
+def test_a_case_rename_planned_as_removal_and_installation_loses_nothing() -> None:
+    files = memory(folds_case=True)
+    files.write_file("Readme", b"old")
+    results = perform(files, install(files, "README"), Remove("Readme", local(files, "Readme")))
+    assert [result.outcome for result in results] == [Outcome.RACED, Outcome.DONE]
+    assert files.read_file(results[1].history) == b"old"
+    [again] = perform(files, install(files, "README"))
+    assert again.outcome is Outcome.DONE
+    assert files.list("") == [".swarm", "README"]
+
+
+# -- metadata
+
+
+def test_mode_and_time_are_set_on_what_is_expected(files: MemoryFileSystem) -> None:
+    files.write_file("f", b"data")
+    files.mkdir("d")
+    files.write_file("d/newer", b"")  # a directory's own times mean nothing
+    results = perform(
+        files, SetMetadata("f", local(files, "f"), 0o755, MTIME), SetMetadata("d", local(files, "d"), 0o700, MTIME)
+    )
+    assert [result.outcome for result in results] == [Outcome.DONE, Outcome.DONE]
+    assert results[0].stat == files.stat("f")
+    assert (files.stat("f").mode, files.stat("f").mtime_ns) == (0o755, MTIME)
+    assert files.stat("d").mode == 0o700
+    assert files.stat("d").mtime_ns != MTIME
+
+
+def test_metadata_of_what_changed_meanwhile_is_left_alone(files: MemoryFileSystem) -> None:
+    files.write_file("f", b"data")
+    files.mkdir("d")
+    operations = (
+        SetMetadata("f", local(files, "f"), 0o755, MTIME),
+        SetMetadata("d", local(files, "d"), 0o700, MTIME),
+    )
+    files.write_file("f", b"datb")
+    files.set_mode("d", 0o711)
+    assert [result.outcome for result in perform(files, *operations)] == [Outcome.RACED, Outcome.RACED]
+    assert files.stat("f").mtime_ns != MTIME
+    assert files.stat("d").mode == 0o711
+
+
+def test_a_write_that_our_own_mtime_would_hide_is_noticed(files: MemoryFileSystem) -> None:
+    files.write_file("f", b"data")
+    operation = SetMetadata("f", local(files, "f"), 0o644, MTIME)
+    at(files, "set_mtime", lambda: files.write_file("f", b"EDIT"))
+    [result] = perform(files, operation)
+    assert result.outcome is Outcome.RACED
+    assert files.read_file("f") == b"EDIT"
+
+
+def test_a_disk_that_ignores_modes_is_not_asked_for_ever(files: MemoryFileSystem) -> None:
+    files.write_file("f", b"data")
+    failing(files, "set_mode", errno.EOPNOTSUPP)
+    [result] = perform(files, SetMetadata("f", local(files, "f"), 0o755, files.stat("f").mtime_ns))
+    assert (result.outcome, result.permanent) == (Outcome.FAILED, True)
+
+
+def test_times_are_compared_as_coarsely_as_the_disk_keeps_them() -> None:
+    files = memory(mtime_granularity_ns=2_000_000_000)
+    [result] = perform(files, install(files, "f"))
+    assert result.stat == files.stat("f")
+    calls: list[str] = []
+    files.before = lambda operation, path: calls.append(operation)
+    [result] = perform(files, SetMetadata("f", local(files, "f"), 0o640, MTIME))
+    assert result.outcome is Outcome.DONE
+    assert "set_mtime" not in calls
+
+
+# -- late writes
+
+
+def test_a_write_through_a_handle_that_was_open_before_is_found_in_history(files: MemoryFileSystem) -> None:
+    files.write_file("f", b"old")
+    files.write_file("g", b"old")
+    editor = files.reopen("f")
+    late: list[Late] = []
+    results = perform(files, install(files, "f", local(files, "f")), Remove("g", local(files, "g")), late=late)
+    assert [entry.path for entry in late] == ["f", "g"]
+    assert late_writes(files, late) == []
+    editor.write_at(0, b"saved late")
+    [changed] = late_writes(files, late)
+    assert changed.history == results[0].history
+    assert files.read_file(changed.history) == b"saved late"
+    assert changed.stat == files.stat(changed.history)
+    assert late_writes(files, [changed]) == []
+    files.unlink(changed.history)
+    assert late_writes(files, [changed]) == []
+
+
+# -- a real disk
+
+
+def test_a_real_disk_does_the_same(tmp_path: Path) -> None:
+    (tmp_path / ".swarm/tmp").mkdir(parents=True)
+    (tmp_path / "f").write_bytes(b"old")
+    (tmp_path / "r").write_bytes(b"removed")
+    (tmp_path / "m").write_bytes(b"moved")
+    temp = tmp_path / TEMP
+    temp.write_bytes(NEW)
+    files = SafeFileSystem(tmp_path)
+    try:
+        content = local(files, TEMP).content
+        moving = local(files, "m")
+        operations: tuple[Operation, ...] = (
+            InstallFile("f", local(files, "f"), content, len(NEW), 0o640, MTIME, TEMP),
+            InstallFile("f2", None, content, len(NEW), 0o640, MTIME, TEMP),
+            InstallFile("empty", None, ContentId(EMPTY_CONTENT), 0, 0o600, MTIME, ""),
+            InstallLink("link", None, "f", MTIME),
+            MakeDirectory("d", 0o775),
+            MoveFile("m", moving, "d/m", moving.content, 0o600, MTIME),
+            Remove("r", local(files, "r")),
+        )
+        results = perform(files, *operations)
+        assert [(result.outcome, result.why) for result in results] == [(Outcome.DONE, "")] * len(operations)
+        for result in results:
+            if result.stat is not None and result.stat.kind is not Kind.DIRECTORY:
+                assert result.stat == files.stat(result.operation.path)
+    finally:
+        files.close()
+    assert (tmp_path / "f").read_bytes() == (tmp_path / "f2").read_bytes() == NEW
+    assert (tmp_path / results[0].history).read_bytes() == b"old"
+    assert (tmp_path / results[-1].history).read_bytes() == b"removed"
+    assert os.stat(tmp_path / "d").st_mode & 0o777 == 0o775
+    assert os.readlink(tmp_path / "link") == "f"
+    assert sorted(os.listdir(tmp_path / ".swarm/tmp")) == []
