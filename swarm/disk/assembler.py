@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 FLUSH_EVERY = 8 << 20  # bytes; so that the last fsync of a large file finds little left to write
 TEMP_MODE = 0o600
+KEPT_FREE = 1 << 20  # bytes that no fetch takes: the index needs some, and a user who cannot write blames us rightly
 
 
 def prepare(files: FileSystem, effect: PrepareTemp, chunk_key: bytes) -> TempPrepared:
@@ -41,6 +42,7 @@ def prepare(files: FileSystem, effect: PrepareTemp, chunk_key: bytes) -> TempPre
     """
     present: list[int] = []
     why = ""
+    full = False
     earlier: Reader | None = None
     writer: Writer | None = None
     places = ChunkReader(files, chunk_key)
@@ -62,14 +64,21 @@ def prepare(files: FileSystem, effect: PrepareTemp, chunk_key: bytes) -> TempPre
             if earlier is writer or not _is_hole(found):  # in a new temp there are zeros already
                 _write(writer, chunk, found)
             present.append(index)
+        lacking = effect.size - sum(effect.chunks[index].length for index in present)
+        if lacking and files.free_bytes() < lacking + KEPT_FREE:
+            raise OSError(errno.ENOSPC, "what is missing would not fit")
     except OSError as error:
         why = sentence(error)
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     finally:
         places.close()
         if earlier is not None and earlier is not writer:
             earlier.close()
         if writer is not None:
             writer.close()
+    if full:  # half a file that cannot become a whole one only keeps the disk full
+        present.clear()
+        drop(files, effect.temp)
     return TempPrepared(effect.content, tuple(present), why)
 
 
@@ -123,6 +132,7 @@ def store_files(files: FileSystem, effect: StoreFiles, chunk_key: bytes) -> File
                 writer.close()
         except OSError as error:
             why = sentence(error)
+            drop(files, temp)
             continue
         stored.append((content, node, chunk))
     return FilesStored(effect.peer, effect.request, tuple(stored), tuple(bad), why)
@@ -150,8 +160,9 @@ def make_temp(files: FileSystem, temp: str) -> Writer:
 
 def open_temp(files: FileSystem, temp: str) -> Writer:
     """The temp of an earlier attempt, even if that has taken our own permissions away. It must be there."""
-    stat = files.stat(temp)
-    if stat.kind is Kind.FILE and stat.mode & TEMP_MODE != TEMP_MODE:
+    try:
+        return files.reopen(temp)
+    except PermissionError:
         files.set_mode(temp, TEMP_MODE)
     return files.reopen(temp)
 

@@ -1,7 +1,7 @@
 """The installer: performs a group of operations so that a crash at any moment leaves whole files, and a user who acts
 at any moment loses nothing.
 
-    1  every temp gets its owner, attributes, mode and mtime, and is checked for its size;
+    1  every temp gets its owner, attributes, mode and mtime, and is checked for its size (see finisher.py);
     2  all of them are made durable, by one syncfs where they are many;
     3  in the plan's order, each operation's visible step (see placement.py, which says why it is safe);
     4  the directories concerned are made durable, each once;
@@ -20,19 +20,17 @@ read, and it counts only if it has the content expected.
 from __future__ import annotations
 
 import errno
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from hashlib import blake2b
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from swarm.disk.assembler import drop, make_temp, open_temp
+from swarm.disk.assembler import drop
+from swarm.disk.finisher import Finisher, Made, refused
 from swarm.disk.hasher import same_content
-from swarm.disk.history import ensure_directory
-from swarm.disk.placement import SYNC_ALL_FROM, Late, Placement, Raced, Refused, copy
+from swarm.disk.placement import Late, Placement, Raced, Refused
 from swarm.disk.refusal import is_elsewhere, is_permanent, sentence
 from swarm.ids import Kind, name_of, parent_of
 from swarm.sync.events import OperationsDone
-from swarm.sync.files import OURS, Stat
+from swarm.sync.files import Stat
 from swarm.sync.operation import (
     InstallFile,
     InstallLink,
@@ -45,21 +43,18 @@ from swarm.sync.operation import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from swarm.ids import ContentId
     from swarm.sync.events import Run
-    from swarm.sync.files import FileSystem, Writer
+    from swarm.sync.files import FileSystem
     from swarm.sync.operation import Operation
     from swarm.sync.store import Local
 
 RACY_NS = 10_000_000  # two ticks of a slow kernel clock: a write within them may carry the mtime that was there before
 NEVER = 0  # a ctime that no disk gives: with it in the local tree the scan takes a second look, whatever is there
-TEMPS = f"{OURS}/tmp"
 _DIRECTORY_IN_USE = (errno.ENOTEMPTY, errno.EEXIST)
-_NO_SUCH_THING = (errno.EPERM, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS)  # modes on FAT, times before 1970 on some
 _UNABLE = "This disk cannot hold the file's permissions or its time. The content is in sync."
-_TEMP_GONE = "A temporary file in .swarm/tmp is gone or not whole. Leave that directory alone; it is gathered anew."
 
 
 def run(
@@ -75,13 +70,6 @@ def run(
     if late is not None:
         late.extend(group.placement.late)
     return OperationsDone(results)
-
-
-class _Made(NamedTuple):
-    """A temp that is ready to be seen."""
-
-    temp: str
-    stat: Stat
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,18 +89,13 @@ class _Group:
         self.placement = Placement(files, chunk_key, now_ns)
         self._chunk_key = chunk_key
         self._now_ns = now_ns
-        self._taken: set[str] = set()  # temps that an operation of this group has for itself
 
     def run(self, operations: tuple[Operation, ...]) -> tuple[Result, ...]:
-        made = self._make_all(operations)
+        made = Finisher(self.files).make_all(operations)
         results: list[Result] = []
         for operation, before in zip(operations, made, strict=True):
             results.append(before if isinstance(before, Result) else self._perform(operation, before))
-            if (
-                isinstance(before, _Made)
-                and results[-1].outcome is not Outcome.DONE
-                and before.temp != _temp(operation)
-            ):
+            if isinstance(before, Made) and results[-1].outcome is not Outcome.DONE and before.temp != _temp(operation):
                 drop(self.files, before.temp)  # nobody else knows of it
         why = self._sync_names()
         if why:
@@ -126,20 +109,20 @@ class _Group:
 
     # -- 3: what is seen
 
-    def _perform(self, operation: Operation, made: _Made | None) -> Result:
+    def _perform(self, operation: Operation, made: Made | None) -> Result:
         try:
             achieved = self._act(operation, made)
         except Raced as raced:
             return Result(operation, Outcome.RACED, history=raced.history)
         except Refused as refusal:
-            return _refused(operation, refusal.why, refusal.permanent)
+            return refused(operation, refusal.why, refusal.permanent)
         except OSError as error:
             if is_elsewhere(error) or isinstance(error, FileExistsError | IsADirectoryError):
                 return Result(operation, Outcome.RACED)
-            return _refused(operation, sentence(error), is_permanent(error))
+            return refused(operation, sentence(error), is_permanent(error))
         return Result(operation, achieved.outcome, achieved.stat, achieved.history)
 
-    def _act(self, operation: Operation, made: _Made | None) -> _Achieved:
+    def _act(self, operation: Operation, made: Made | None) -> _Achieved:
         match operation:
             case InstallFile() | InstallLink():
                 assert made is not None
@@ -153,7 +136,7 @@ class _Group:
             case Remove():
                 return self._remove(operation)
 
-    def _install(self, operation: InstallFile | InstallLink, made: _Made) -> _Achieved:
+    def _install(self, operation: InstallFile | InstallLink, made: Made) -> _Achieved:
         before = self._now_ns()
         history = ""
         if operation.expected is None:
@@ -292,25 +275,6 @@ class _Group:
 
 def _temp(operation: Operation) -> str:
     return operation.temp if isinstance(operation, InstallFile) else ""
-
-
-def _own_name(path: str) -> str:
-    """A temp that is not named by a content."""
-    return f"{TEMPS}/own-{blake2b(path.encode('utf-8', 'surrogateescape'), digest_size=16).hexdigest()}"
-
-
-def _refused(operation: Operation, why: str, permanent: bool) -> Result:
-    return Result(operation, Outcome.FAILED, why=why, permanent=permanent)
-
-
-@contextmanager
-def _tolerating(codes: tuple[int, ...]) -> Iterator[None]:
-    """For what some disks do not have: the achieved stat says so."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in codes:
-            raise
 
 
 def _stat_of(local: Local) -> Stat:

@@ -44,6 +44,7 @@ would be gone for good.
 **Removing** (`displace`): path -> history, look, put back by a rename that replaces nothing. **Moving** (`move`): the
 same with the new path in place of history; through history where the kernel has no RENAME_NOREPLACE (its emulation
 removes the source's name blindly, which is harmless only for names of ours), or where both names are one to the disk.
+That takes several changes, of which a crash may keep a part: so the directory that it goes to is made durable first.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ log = logging.getLogger("swarm.folder")
 
 MAX_BATCH = 512  # events in one step: one commit for a burst, and an end to each step
 HEALTH_INTERVAL = 2.0  # seconds between two looks at a folder whose disk is away
-IDLE_CHECKPOINT = 5.0  # seconds without an event before the database's log is written back
+IDLE_CHECKPOINT = 5.0  # seconds without an event before the database's log is written back, and the disk looked at
 DEVICE_RULES = "ignore"  # below .swarm
 MAX_RULES = 64 << 10  # bytes of it that are read
 
@@ -250,9 +250,11 @@ class FolderThread:
                     return events
                 if hands.away:
                     hands.look_again()
-                elif not idle:
-                    idle = True
-                    store.checkpoint()
+                else:
+                    hands.healthy()  # what is mounted over a folder, or put in its place, makes no event
+                    if not idle:
+                        idle = True
+                        store.checkpoint()
         while len(events) < MAX_BATCH and not self._stopping:
             try:
                 self._take(self._inbox.get_nowait(), events)

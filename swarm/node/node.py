@@ -335,11 +335,12 @@ class Node:
     # -- what a user may ask (Daemon)
 
     async def share(self, path: str, name: str | None) -> Shared:
-        root = await asyncio.to_thread(make_root, path)
-        for folder in self.folders.values():
-            if folder.real == root:
-                return self._shared(folder)
-        self._refuse_overlap(root)
+        for known in (os.path.realpath, make_root):  # refused before it is made; made, it may turn out to be another
+            root = await asyncio.to_thread(known, path)
+            for folder in self.folders.values():
+                if folder.real == root:
+                    return self._shared(folder)
+            self._refuse_overlap(root)
         keys = FolderKeys.create(os.urandom(32))
         label = directory_name(name or os.path.basename(root)) or "swarm"
         printed = format_invitation(keys.printed(Role.OWNER), Hints(name=label))

@@ -5,7 +5,6 @@ Nothing in here looks into the daemon. What a test knows comes from the command 
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -14,6 +13,9 @@ import time
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from swarm.cli import place
+from swarm.control.client import Client
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -21,7 +23,7 @@ SWARM = (sys.executable, "-P", "-m", "swarm")
 WATCHED = (sys.executable, "-P", str(Path(__file__).with_name("loop_watch.py")))  # the same, and its loop is timed
 READY_TIMEOUT = 30.0  # seconds
 COMMAND_TIMEOUT = 60.0  # seconds, unless a test says otherwise
-POLL = 0.02  # seconds between two looks at a condition
+POLL = 0.01  # seconds between two looks at a condition
 
 
 def until(condition: Callable[[], Any], what: str, timeout: float = 30.0) -> Any:
@@ -160,8 +162,8 @@ class Daemon:
         self.run("wait", str(self.folder), f"--timeout={timeout}", f"--peers={peers}", timeout=timeout + 60)
 
     def status(self) -> dict[str, Any]:
-        answer: dict[str, Any] = json.loads(self.run("status", "--json"))
-        return answer
+        """What `swarm status --json` prints, asked for as that command does, a hundred times faster."""
+        return Client(place.socket_path(self.home)).ask("status")
 
     def report(self) -> dict[str, Any]:
         """Its only folder, as in the status."""

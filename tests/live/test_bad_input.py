@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -173,13 +174,9 @@ def test_a_full_disk_below_the_index_loses_nothing_and_goes_on_with_space(
     write(anna.folder / "precious", "precious")
     settle(anna, bob)
     ballast = small_disk / "ballast"
-    with ballast.open("wb") as stream:
-        try:
-            while True:
-                stream.write(bytes(4096))
-                stream.flush()
-        except OSError:
-            pass
+    with ballast.open("wb", buffering=0) as stream, contextlib.suppress(OSError):
+        while True:
+            stream.write(bytes(4096))
     for number in range(300):
         write(anna.folder / f"file{number}", content(number, 3000))
     until(lambda: bob.report()["state"] in ("error", "waiting") or bob.report()["files"] == 301, "bob's verdict")

@@ -6,7 +6,7 @@ import pytest
 
 from swarm.content.chunk import MIN_CHUNK, ChunkRef, chunk_id
 from swarm.content.manifest import single_chunk_content
-from swarm.disk.assembler import FLUSH_EVERY, drop, prepare, store_chunks, store_files
+from swarm.disk.assembler import FLUSH_EVERY, KEPT_FREE, drop, prepare, store_chunks, store_files
 from swarm.ids import ContentId, DeviceId, Kind
 from swarm.sync.events import PrepareTemp, StoreChunks, StoreFiles
 from swarm.sync.files import Traits
@@ -164,25 +164,35 @@ def test_our_directory_as_a_symlink_is_not_followed(files: MemoryFileSystem) -> 
     assert files.list("elsewhere") == []
 
 
-def test_a_full_disk_is_told_with_what_is_there_so_far() -> None:
+@pytest.mark.parametrize(("code", "present"), [(errno.EIO, (0, 1)), (errno.ENOSPC, ())])
+def test_a_disk_that_refuses_is_told_and_half_a_file_does_not_keep_it_full(code: int, present: tuple[int, ...]) -> None:
     files = MemoryFileSystem(Clock())
     files.write_file("mine", FILE.data)
     places = {i: ChunkPlace("mine", i * PART, chunk.length) for i, chunk in enumerate(FILE.chunks)}
-    count = 0
+    writes: list[str] = []
 
-    def fill(operation: str, path: str) -> None:
-        nonlocal count
+    def refuse(operation: str, path: str) -> None:
         if operation == "write_at":
-            count += 1
-            if count == 3:
-                raise OSError(errno.ENOSPC, "ENOSPC", path)
+            writes.append(path)
+            if len(writes) == 3:
+                raise OSError(code, errno.errorcode[code], path)
 
-    files.before = fill
+    files.before = refuse
     done = prepare(files, wanted(FILE, places), KEY)
-    assert done.present == (0, 1)
-    assert "full" in done.why
     files.before = None
-    assert prepare(files, wanted(FILE), KEY).present == (0, 1)
+    assert done.present == present
+    assert "disk" in done.why
+    assert (TEMP in files.tree(ours=True)) == bool(present)
+    assert prepare(files, wanted(FILE), KEY).present == present  # what there was need not be fetched again
+
+
+def test_what_would_not_fit_is_not_begun() -> None:
+    files = MemoryFileSystem(Clock(), capacity=KEPT_FREE + 2 * len(FILE.data) - 1)
+    done = prepare(files, wanted(FILE), KEY)
+    assert "full" in done.why
+    assert TEMP not in files.tree(ours=True)
+    files.capacity += 1
+    assert prepare(files, wanted(FILE), KEY).why == ""
 
 
 def test_what_a_peer_sent_wrong_is_bad_and_not_written(files: MemoryFileSystem) -> None:
