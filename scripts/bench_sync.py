@@ -42,6 +42,7 @@ CONFIG = """<configuration version="35">
   <localAnnounceEnabled>false</localAnnounceEnabled><relaysEnabled>false</relaysEnabled><natEnabled>false</natEnabled>
   <startBrowser>false</startBrowser><urAccepted>-1</urAccepted><reconnectionIntervalS>1</reconnectionIntervalS>
   <autoUpgradeIntervalH>0</autoUpgradeIntervalH><crashReportingEnabled>false</crashReportingEnabled>
+  <setLowPriority>false</setLowPriority>
  </options>
 </configuration>
 """
@@ -121,8 +122,8 @@ class SyncthingPair:
 
     def close(self) -> None:
         for process in self._processes:
-            process.kill()
-            process.wait()
+            process.terminate()  # not kill: what it has started itself would live on
+            process.wait(30)
 
 
 def quiet(*command: str) -> str:
@@ -159,7 +160,11 @@ def transfer(pair: Pair, prepared: Path) -> float:
     began = time.monotonic()
     prepared.rename(here / "tree")
     pair.look()
-    until(lambda: (there / "tree").exists() and census(there / "tree") == wanted, "the tree", LIMIT)
+    while not (there / "tree").exists() or census(there / "tree") != wanted:
+        took = time.monotonic() - began
+        if took > LIMIT:
+            raise SystemExit(f"not there after {LIMIT:.0f} s: {census(there)} of {wanted}")
+        time.sleep(max(0.01, took / 50))  # to a fiftieth; looking all the time would take a core from both
     took = time.monotonic() - began
     pair.settle()
     if found := differences(here / "tree", there / "tree"):

@@ -18,7 +18,7 @@ from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
 from swarm.errors import BadPeer
-from swarm.ids import NO_CONTENT, Kind, join_path, parent_of
+from swarm.ids import NO_CONTENT, Kind, join_path, name_of, parent_of
 from swarm.index.paths import check_path
 from swarm.index.version import context_covers, context_of
 from swarm.sync.events import Hash, Scan
@@ -141,6 +141,9 @@ class Observer:
             self._scan(parent_of(directory), recursive=False)  # its own parent tells what it is
             return
         self._read_rules(directory, event.rules)
+        for path in [path for path in self.cannot if path and parent_of(path) == directory]:
+            if name_of(path) not in event.entries:
+                del self.cannot[path]  # what could not be read is no more
         known = self.store.locals_in(directory)
         for name, local in known.items():
             if name not in event.entries:
@@ -281,7 +284,8 @@ class Observer:
         held = self._held.get(path)
         if stat.kind is Kind.DIRECTORY:
             new = (local is None or local.kind is not Kind.DIRECTORY) and held is None
-            if new or (local is not None and local.mode != stat.mode):
+            # Another inode: made anew under its old name. Known, or its removal would never find what it expects.
+            if new or (local is not None and (local.mode != stat.mode or local.inode != stat.inode)):
                 self._observe(path, Found(stat, Kind.DIRECTORY, NO_CONTENT, ""), now, wall)
             if new or recursive:
                 self._scan(path, recursive=True)

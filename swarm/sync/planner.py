@@ -184,6 +184,8 @@ class Planner:
             return
         if self._impossible(path, need):
             self.fetcher.forget(path)
+            for child in self._waiting.pop(path, ()):
+                self.touch(child)  # what is below it cannot be here either
             return
         self._needs[path] = need
         self.need_bytes += need.bytes
@@ -238,16 +240,25 @@ class Planner:
         return record.kind is Kind.FILE and record.mtime_ns // grain != told_mtime(local.mtime_ns) // grain
 
     def _impossible(self, path: str, need: Need) -> bool:
-        """Whether this disk has another name that it takes for the same."""
+        """Whether this disk has another name that it takes for the same, no such kind, or no place to put it."""
+        if need.entry is None:
+            return False
+        parent = parent_of(path)
+        if parent in self.cannot and self.store.local(parent) is None:
+            self.cannot[path] = self.cannot[parent]
+            self._waiting[parent][path] = None
+            return True
+        if need.entry.kind is Kind.SYMLINK and not self._traits.symlinks:
+            self.cannot[path] = "this disk has no symbolic links"
+            return True
         if not (self._traits.folds_case or self._traits.folds_unicode) or need.entry is None:
             return False
         folded = fold(name_of(path))
         for other in self.store.locals_in(parent_of(path)):
             if other != name_of(path) and fold(other) == folded:
                 rival = f"{parent_of(path)}/{other}".lstrip("/")
-                if self.ledger.visible(rival) is None:
-                    self._waiting[rival][path] = None  # it goes, then this comes: a case-only rename
-                else:
+                self._waiting[rival][path] = None  # once it goes, this comes: a case-only rename
+                if self.ledger.visible(rival) is not None:
                     self.cannot[path] = f"this disk cannot tell it from {other}"
                 return True
         return False

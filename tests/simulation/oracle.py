@@ -108,18 +108,28 @@ class Oracle:
     def user(self, device: Device) -> Iterator[None]:
         """What is done within it, a user does (or a crash, or whatever else is not ours)."""
         self.look(device)
-        before = self._tree(device)
+        before, metadata = self._tree(device), self._metadata(device)
         try:
             yield
         finally:
-            self._acted(device, before, self._tree(device))
+            after = self._tree(device)
+            self._acted(device, before, after)
+            for path, values in self._metadata(device).items():
+                data = after[path][1]
+                if isinstance(data, bytes) and before.get(path) == after[path] and metadata.get(path) != values:
+                    self.produced[path, data] += 1  # touched: a version with the same bytes
+                    self.ended.discard((path, data))
             self._remember(device)
 
     def _acted(self, device: Device, before: Tree, after: Tree) -> None:
         watched = self._watched[device.name]
         now = self.world.now
-        # Where a user put it: a conflict copy that we made of a version goes when that version is written over.
-        present = {data for path, (_, data) in after.items() if isinstance(data, bytes) and self.produced[path, data]}
+        # Where a user put it and none took it away: a conflict copy of a version goes when that is written over.
+        present = {
+            data
+            for path, (_, data) in after.items()
+            if isinstance(data, bytes) and self.produced[path, data] and (path, data) not in self.ended
+        }
         for path in before.keys() | after.keys():
             old, new = before.get(path), after.get(path)
             if old == new:
@@ -463,6 +473,10 @@ class Oracle:
 
     def _tree(self, device: Device) -> Tree:
         return _all_of(device.files)
+
+    def _metadata(self, device: Device) -> dict[str, tuple[int, int]]:
+        nodes = {path: device.files.node(path) for path in device.tree()} if device.files._away is None else {}
+        return {path: (node.mode, node.mtime_ns) for path, node in nodes.items()}
 
     def _contents(self, tree: Tree) -> list[bytes]:
         return [data for kind, data in tree.values() if kind is Kind.FILE and isinstance(data, bytes)]
