@@ -201,7 +201,7 @@ class Folder:
             self._handle(event, now, wall)
         self.observer.tick(now)
         self._release_if_heard(now, wall)
-        for path in self.ledger.changed:
+        for path in sorted(self.ledger.changed):  # a set: unsorted, no run could be repeated
             self.planner.touch(path)
         self.ledger.changed.clear()
         if self._may_plan():

@@ -272,6 +272,13 @@ class Ledger:
             self.store.put_local(entry.path, replace(copy, installed=version.context_of([record]), copy_of=""))
 
     def _author(self, path: str, value: Value, context: Context, wall: int, moved: str) -> Record:
+        # A liar's context may cover records that we have yet to write: ours never does, and so neither supersedes the
+        # other, and both stay.
+        context = tuple(
+            (origin, seq) if origin != self.origin else (origin, min(seq, self._seq))
+            for origin, seq in context
+            if origin != self.origin or self._seq
+        )
         self._seq += 1
         self._hlc = max(wall, self._hlc + 1)
         record = record_codec.author(

@@ -18,7 +18,7 @@ from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
 from swarm.errors import BadPeer
-from swarm.ids import NO_CONTENT, Kind, join_path, name_of, parent_of
+from swarm.ids import NO_CONTENT, Kind, join_path, parent_of
 from swarm.index.paths import check_path
 from swarm.index.version import context_covers, context_of
 from swarm.sync.events import Hash, Scan
@@ -141,8 +141,11 @@ class Observer:
             self._scan(parent_of(directory), recursive=False)  # its own parent tells what it is
             return
         self._read_rules(directory, event.rules)
-        for path in [path for path in self.cannot if path and parent_of(path) == directory]:
-            if name_of(path) not in event.entries:
+        above = f"{directory}/" if directory else ""
+        for path in [path for path in self.cannot if path and path.startswith(above)]:
+            name, _, below = path.removeprefix(above).partition("/")
+            stat = event.entries.get(name)
+            if stat is None or (below and stat.kind is not Kind.DIRECTORY):
                 del self.cannot[path]  # what could not be read is no more
         known = self.store.locals_in(directory)
         for name, local in known.items():
@@ -283,11 +286,13 @@ class Observer:
             return  # our own operation; its result says what is there
         held = self._held.get(path)
         if stat.kind is Kind.DIRECTORY:
+            if path not in self._unread:
+                self.cannot.pop(path, None)  # it was a file that could not be read
             new = (local is None or local.kind is not Kind.DIRECTORY) and held is None
             # Another inode: made anew under its old name. Known, or its removal would never find what it expects.
             if new or (local is not None and (local.mode != stat.mode or local.inode != stat.inode)):
                 self._observe(path, Found(stat, Kind.DIRECTORY, NO_CONTENT, ""), now, wall)
-            if new or recursive:
+            if new or recursive or (local is not None and local.inode != stat.inode):
                 self._scan(path, recursive=True)
             return
         if (local is not None and unchanged(local, stat)) or (held is not None and held.stat == stat):

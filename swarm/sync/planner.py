@@ -251,7 +251,7 @@ class Planner:
         if need.entry.kind is Kind.SYMLINK and not self._traits.symlinks:
             self.cannot[path] = "this disk has no symbolic links"
             return True
-        if not (self._traits.folds_case or self._traits.folds_unicode) or need.entry is None:
+        if not (self._traits.folds_case or self._traits.folds_unicode):
             return False
         folded = fold(name_of(path))
         for other in self.store.locals_in(parent_of(path)):
@@ -314,9 +314,6 @@ class Planner:
                 return SetMetadata(path, local, mode, local.mtime_ns)
             return Remove(path, local)
         if record.kind is Kind.SYMLINK:
-            if not self._traits.symlinks:
-                self.cannot[path] = "this disk has no symbolic links"
-                return None
             return InstallLink(path, local, record.target, record.mtime_ns)
         if _only_metadata(record, local):
             assert local is not None

@@ -83,7 +83,8 @@ class Oracle:
     world: World
     lies: bool = False  # somebody lies: accusations and repaired indexes are as they should be, overwriting is history
     doubles: bool = False  # an index was brought back from an old copy: a dot may have been used twice
-    honest: frozenset[str] = frozenset()
+    overtaken: bool = False  # messages of one session came in another order
+    lost: bool = False  # somebody waits for what nobody has any more, because an index was lost
     written: set[bytes] = field(default_factory=set)  # every content that a user ever had at a path
     targets: set[str] = field(default_factory=set)  # of symlinks
     due: dict[bytes, Due] = field(default_factory=dict)
@@ -97,7 +98,6 @@ class Oracle:
 
     def __post_init__(self) -> None:
         self._watched = {device.name: Watched() for device in self.world.devices}
-        self.honest = frozenset(self._watched)
 
     def convict(self, why: str) -> None:
         raise Conviction(f"at {self.world.now - 1000:.3f}: {why}")
@@ -148,6 +148,8 @@ class Oracle:
                     self.ended.add((path, data))
                     if data not in present:
                         self.due.pop(data, None)
+                    elif "(conflict " in path and data in self.due:
+                        self.due[data] = Due.SOMEWHERE  # its copy was refused, while the register's own name had it
                 if new is None or new[0] is not kind:
                     watched.removed[path] = now
                     watched.reappeared.pop(path, None)
@@ -170,10 +172,16 @@ class Oracle:
 
     def forgot(self, device: Device) -> None:
         """Its database was lost, or is an old copy: everything on its disk is as if written now."""
+        self._remember(device)
         for path, (kind, data) in self._tree(device).items():
             if kind is Kind.FILE and isinstance(data, bytes):
                 self.produced[path, data] += 1
                 self.ended.discard((path, data))
+        watched = self._watched[device.name]
+        for path, _ in device.store.locals_below(""):  # what has gone since, it cannot tell from what a user deleted
+            if path not in watched.tree:
+                watched.removed[path] = self.world.now
+                watched.reappeared.pop(path, None)
 
     @contextmanager
     def crash(self, device: Device) -> Iterator[None]:
@@ -185,19 +193,19 @@ class Oracle:
         yield
         after = self._tree(device)
         left = set(self._contents(after)) | self._history(device)
-        for data in (held & durable & self.written) - left:
-            self.convict(f"{device.name}: a crash lost {_name(data)}, which was durable")
+        for gone in (held & durable & self.written) - left:
+            self.convict(f"{device.name}: a crash lost {_name(gone)}, which was durable")
         watched = self._watched[device.name]
         for path, (kind, data) in after.items():
             torn = kind is Kind.FILE and data not in self.written and not self._from_a_liar(data)
             if torn and device.files.node(path).inode not in watched.users:
                 self.convict(f"{device.name}: a crash left a torn file at {path}, which no user had written to")
         elsewhere = self._everywhere(but=device)
-        for data in held - left:
-            if data in elsewhere and data in self.due:
-                self.due[data] = Due.SOMEWHERE
-            elif data not in elsewhere:
-                self.due.pop(data, None)  # nobody had made it durable, and nobody else has it
+        for gone in held - left:
+            if gone in elsewhere and gone in self.due:
+                self.due[gone] = Due.SOMEWHERE
+            elif gone not in elsewhere:
+                self.due.pop(gone, None)  # nobody had made it durable, and nobody else has it
         for path in before.keys() | after.keys():
             old, new = before.get(path), after.get(path)
             if old == new:
@@ -252,6 +260,8 @@ class Oracle:
             if kind is Kind.SYMLINK and data not in self.targets and not self.lies:
                 self.convict(f"{device.name}: {pending} made a link at {path} that no user made")
         lost = (set(self._contents(old_tree)) | old_kept) - set(contents) - watched.kept
+        if pending.startswith(f"rename_noreplace {HISTORY}"):  # what was never visible becomes a temp again
+            lost -= {data for _, data in _all_of(device.files, TEMPS).values() if isinstance(data, bytes)}
         for data in lost:
             if data in self.written and data in watched.visible:  # else it was a temp in its future place
                 self.convict(f"{device.name}: {pending} lost {_name(data)}")
@@ -270,6 +280,7 @@ class Oracle:
             path = result.operation.path
             if result.history and result.outcome is not Outcome.DONE:
                 self._excuse(device, result.history)
+                self._watched[device.name].removed[path] = self.world.now  # it had to stay there: the path is empty
             if result.outcome is not Outcome.DONE or any(path == a or path.startswith(a + "/") for a in acted):
                 continue
             node = _durable(device.files, path)
@@ -347,6 +358,27 @@ class Oracle:
 
     # -- the end
 
+    def lack_only_what_is_lost(self) -> bool:
+        """Where a database was lost: a version that it had told of, and that its user wrote over before anybody had the
+        bytes, is one that nobody can give, and that its author no longer knows to be his."""
+        held = {self.name_of(data) for data in self._everywhere()}
+        for device in self.world.devices:
+            if device.folder is None:
+                continue
+            for path in device.folder.planner.needed_paths(1000):
+                entry = device.folder.ledger.visible(path)
+                if entry is None or entry.record is None or entry.record.content in held:
+                    return False
+        self.lost = self.agree()
+        return self.lost
+
+    def agree(self) -> bool:
+        """Where somebody lied: whether all have the same index, and nothing more can be done on the disks."""
+        statuses = [device.folder.status() for device in self.world.devices if device.folder is not None]
+        return len({status.root for status in statuses}) == 1 and all(
+            status.settled and not status.scanning and not status.holding and not status.health for status in statuses
+        )
+
     def judge(self) -> None:
         """All faults are healed and the world has settled."""
         self._judge_trees()
@@ -362,7 +394,9 @@ class Oracle:
         [first, *others] = trees.items()
         for name, tree in others:
             if tree != first[1]:
-                different = sorted(path for path in tree.keys() | first[1].keys() if tree.get(path) != first[1].get(path))
+                different = sorted(
+                    path for path in tree.keys() | first[1].keys() if tree.get(path) != first[1].get(path)
+                )
                 path = different[0]
                 self.convict(
                     f"{first[0]} and {name} say that they are identical and differ at {different}: "
@@ -377,20 +411,32 @@ class Oracle:
         assert device.folder is not None
         status = device.folder.status()
         cannot = {path for path, _ in status.cannot}
-        if cannot and not (device.files.traits.folds_case or device.files.traits.folds_unicode or self.lies):
-            if device.files.traits.symlinks:
-                self.convict(f"{device.name} cannot have {status.cannot[0]}")
+        traits = device.files.traits
+        if cannot and traits.symlinks and not (traits.folds_case or traits.folds_unicode or self.lies):
+            self.convict(f"{device.name} cannot have {status.cannot[0]}")
         rivals = any(d.files.traits.folds_case or d.files.traits.folds_unicode for d in self.world.devices)
         plain = any(not d.files.traits.symlinks for d in self.world.devices)
         found = {}
         tree = self._tree(device)
+        unmet = self._unmet() if self.lies or self.lost else set()
         for path, (kind, data) in tree.items():
+            if path in unmet:
+                continue
             if rivals and self._has_rival(path):
                 continue
             if plain and kind is Kind.SYMLINK:
                 continue
             found[path] = (kind, data, device.files.node(path).mode if kind is Kind.FILE else 0)
         return found
+
+    def _unmet(self) -> set[str]:
+        """Paths for which somebody waits for what only a liar has."""
+        return {
+            path
+            for device in self.world.devices
+            if device.folder is not None
+            for path in device.folder.planner.needed_paths(1000)
+        }
 
     def _has_rival(self, path: str) -> bool:
         """Whether some device has a name that a folding disk takes for one on this path."""
@@ -426,12 +472,13 @@ class Oracle:
                 self.convict(f"{device.name} does not know of {path}")
             elif isinstance(data, bytes) and local.content != self.name_of(data):
                 self.convict(f"{device.name} takes {path} for another content than it has")
-            elif local.copy_of == "" and kind is not Kind.DIRECTORY:
+            elif local.copy_of == "" and kind is not Kind.DIRECTORY and not self.lies:
                 register = device.store.register(PathKey(device.folder.ledger.key_of(path)))
                 if not any(record.content == local.content for record in register if not record.tombstone):
                     self.convict(f"{device.name} has {path} and no record of it")
         for peer, faults in device.folder.exchange.faults.items():
-            if faults and not self.lies and not self.doubles:
+            # A State or Delta that was overtaken may look like that; on real streams none is.
+            if faults and not (self.lies or self.doubles or self.overtaken):
                 self.convict(f"{device.name} had the clock of {peer.hex()[:8]} and other roots")
 
     def _judge_silence(self) -> None:
