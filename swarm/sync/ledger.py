@@ -15,8 +15,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from swarm.errors import Bug
 from swarm.ids import NO_CONTENT, ContentId, Kind, Origin, PathKey
 from swarm.index import record_codec, trie, version, view
+from swarm.keys.role import Role
 from swarm.keys.seal import path_key
 
 if TYPE_CHECKING:
@@ -269,6 +271,8 @@ class Ledger:
             self.store.put_local(entry.path, replace(copy, installed=version.context_of([record]), copy_of=""))
 
     def _author(self, path: str, value: Value, context: Context, wall: int, moved: str) -> Record:
+        if not self.keys.role.holds(Role.WRITE):
+            raise Bug("a reader was about to make a record")
         self._seq += 1
         self._hlc = max(wall, self._hlc + 1)
         record = record_codec.author(

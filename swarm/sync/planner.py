@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from swarm.content.chunk import ChunkRef
     from swarm.index.record import Context, Record
     from swarm.index.view import Entry
+    from swarm.sync.changes import Changes
     from swarm.sync.fetcher import Fetcher
     from swarm.sync.files import Stat, Traits
     from swarm.sync.ignore import IgnoreRules
@@ -75,9 +76,11 @@ class Planner:
         traits: Traits,
         rules: Callable[[], IgnoreRules],
         look_at: Callable[[str], None],
+        changes: Changes,
     ) -> None:
         self.store = store
         self.ledger = ledger
+        self.changes = changes
         self.fetcher = fetcher
         self.cannot: dict[str, str] = {}  # what this disk cannot hold, and why
         self.troubles: dict[str, str] = {}  # what failed and is tried again, and why
@@ -174,6 +177,10 @@ class Planner:
         local = self.store.local(path)
         need = self._need(path, entry, local)
         if need is None:
+            self.changes.drop(path)
+        elif self._stays(path, need, local):
+            need = None
+        if need is None:
             self.fetcher.forget(path)
             self.cannot.pop(path, None)
             self.troubles.pop(path, None)
@@ -215,6 +222,17 @@ class Planner:
                 return Need(entry, installed)
         return Need(entry, installed, record.size if record is not None and kind is Kind.FILE else 0)
 
+    def _stays(self, path: str, need: Need, local: Local | None) -> bool:
+        """Whether what this reader's user made of `path` is left as it is."""
+        if self.changes.keeps(path, need.installed):
+            return True
+        if not self.changes or need.entry is not None or local is None or local.kind is not Kind.DIRECTORY:
+            return False
+        if not any(self.changes.keeps(below, ()) for below, _ in self.store.locals_below(path)):
+            return False
+        self.changes.keep(path, ())  # removed elsewhere, and a file that was made here is in it
+        return True
+
     def _metadata_differs(self, record: Record, local: Local) -> bool:
         if record.kind is Kind.SYMLINK:
             return False
@@ -243,12 +261,16 @@ class Planner:
         if need.entry is None or (local is not None and local.kind is Kind.DIRECTORY and not _is_directory(need)):
             if local is None or local.kind is not Kind.DIRECTORY or not self._has_children(path):
                 self._ready[path] = None
+            elif need.entry is not None:
+                for below in self.changes.drop_from(path):
+                    self.touch(below)
             return  # the last child's removal looks at its parent again
         parent = parent_of(path)
         if parent:
             above = self.store.local(parent)
             if above is None or above.kind is not Kind.DIRECTORY:
                 self._waiting[parent][path] = None
+                self.changes.drop(parent)
                 if parent not in self._needs and parent not in self._running:
                     self.touch(parent)
                 return
@@ -314,7 +336,7 @@ class Planner:
         if not record.size:
             return None
         for path in self.store.locals_with(record.content):
-            if path in self._running or path in self._sources or path == record.path:
+            if path in self._running or path in self._sources or path == record.path or path in self.changes:
                 continue
             local = self.store.local(path)
             if local is not None and not local.copy_of and self.ledger.visible(path) is None:
