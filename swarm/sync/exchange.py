@@ -300,7 +300,7 @@ class Exchange:
         if peer in self._resend:
             self._resend.discard(peer)
             self._out(Send(peer, replace(state, resend=True)))
-        elif before is None or _news(before[0], state) or now - before[1] >= CHECK_INTERVAL:
+        elif before is None or _news(before[0], state) or now >= before[1] + CHECK_INTERVAL:
             self._out(Send(peer, state))
         elif before[0] == state or now - before[1] < NEED_INTERVAL:
             return

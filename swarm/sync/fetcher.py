@@ -112,11 +112,10 @@ class Fetcher:
     # -- wants
 
     def want(self, path: str, content: ContentId, size: int) -> None:
-        """`path` waits for this content. Calls `ready` at once where its temp is complete."""
-        if self._by_path.get(path) == content:
-            return
-        self.forget(path)
-        self._by_path[path] = content
+        """`path` waits for this content. Calls `ready` at once where its temp is complete, known before or not."""
+        if self._by_path.get(path) != content:
+            self.forget(path)
+            self._by_path[path] = content
         assembly = self._assemblies.get(content)
         if assembly is None:
             assembly = self._assemblies[content] = Assembly(content, size, {path: None})
@@ -280,7 +279,7 @@ class Fetcher:
     def pump(self, now: float) -> None:
         """Begins what there is room for, and asks for what is missing."""
         for number, request in list(self._requests.items()):
-            if now - request.heard >= REQUEST_TIMEOUT:
+            if now >= request.heard + REQUEST_TIMEOUT:  # summed as in next_due, or rounding makes the engine spin
                 self._lacking[request.peer].update(request.wanted)
                 self._close(number)
         while self._queue and len(self._active) < MAX_ACTIVE:

@@ -393,12 +393,9 @@ class Folder:
         return MemberStatus(peer, member.name, member.role, identical, told.need_files, told.need_bytes)
 
     def _next_due(self, now: float) -> float | None:
-        times = (
-            self.observer.next_due(),
-            self.planner.next_due(),
-            self.fetcher.next_due(),
-            self.exchange.next_due(now),
-        )
+        times = [self.observer.next_due(), self.exchange.next_due(now)]
+        if self._may_plan():  # else what is due there cannot be done, and asking for it would make the engine spin
+            times += [self.planner.next_due(), self.fetcher.next_due()]
         return min((when for when in times if when is not None), default=None)
 
     def _emit(self, effect: Effect) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
-from swarm.ids import NO_CONTENT, Kind, name_of, parent_of
+from swarm.ids import NO_CONTENT, Kind, join_path, name_of, parent_of
 from swarm.index.paths import fold
 from swarm.sync.fetcher import temp_of
 from swarm.sync.operation import (
@@ -26,7 +26,7 @@ from swarm.sync.operation import (
     Result,
     SetMetadata,
 )
-from swarm.sync.store import Local
+from swarm.sync.store import Local, told_mtime
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -201,6 +201,8 @@ class Planner:
 
     def _need(self, path: str, entry: Entry | None, local: Local | None) -> Need | None:
         if entry is None:
+            if local is not None and local.kind is Kind.DIRECTORY and self._holds_only_kept(path):
+                self._kept.add(path)
             if local is None or path in self._kept or self._rules().ignores(path, local.kind is Kind.DIRECTORY):
                 return None
             return Need(None, ())
@@ -233,13 +235,18 @@ class Planner:
         self.changes.keep(path, ())  # removed elsewhere, and a file that was made here is in it
         return True
 
+    def _holds_only_kept(self, directory: str) -> bool:
+        """Whether all that is left in it are directories that stay: then it stays as well."""
+        names = self.store.locals_in(directory)
+        return bool(names) and all(join_path(directory, name) in self._kept for name in names)
+
     def _metadata_differs(self, record: Record, local: Local) -> bool:
         if record.kind is Kind.SYMLINK:
             return False
         if record.mode != local.mode:
             return True
         grain = self._traits.mtime_granularity_ns
-        return record.kind is Kind.FILE and record.mtime_ns // grain != local.mtime_ns // grain
+        return record.kind is Kind.FILE and record.mtime_ns // grain != told_mtime(local.mtime_ns) // grain
 
     def _impossible(self, path: str, need: Need) -> bool:
         """Whether this disk has another name that it takes for the same."""

@@ -108,10 +108,11 @@ class Oracle:
         """What is done within it, a user does (or a crash, or whatever else is not ours)."""
         self.look(device)
         before = self._tree(device)
-        yield
-        after = self._tree(device)
-        self._acted(device, before, after)
-        self._remember(device)
+        try:
+            yield
+        finally:
+            self._acted(device, before, self._tree(device))
+            self._remember(device)
 
     def _acted(self, device: Device, before: Tree, after: Tree) -> None:
         watched = self._watched[device.name]

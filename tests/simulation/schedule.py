@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import random
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -241,7 +242,8 @@ class Play:
         action = users.ACTIONS.get(step.what)
         if action is not None:
             if device.files._away is None:
-                action(device, step.path, step.other, users.content(step.number, step.size))
+                with suppress(OSError):  # a full disk says no to users too
+                    action(device, step.path, step.other, users.content(step.number, step.size))
             return
         match step.what:
             case "cut" if other is not device:
