@@ -353,3 +353,54 @@ def test_a_forged_record_is_refused_and_its_sender_named(how: str) -> None:
     effects = writer.folder.step([Received(reader.id, message) for message in said], world.now, writer.wall_ms())
     assert [effect.peer for effect in effects if isinstance(effect, Accuse)] == [reader.id]
     assert [record.tombstone for record in writer.folder.ledger.register("a.txt")] == [False]
+
+
+def meddle(world: World, device: Device, mark: str) -> None:
+    """Somebody does one thing in the folder."""
+    names = ["a", "b", "d", "d/a", "d/b", "d/e", "d/e/a", "x"]
+    path = world.rng.choice(names)
+    try:
+        match world.rng.randrange(6):
+            case 0 | 1 | 2:
+                device.write(path, f"{mark} {world.rng.randrange(4)}".encode())
+            case 3:
+                device.mkdir(path)
+            case 4:
+                device.remove(path)
+            case _:
+                device.rename(path, world.rng.choice(names))
+    except OSError:
+        return  # it cannot be done just now
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_both_do_nothing_of_a_reader_gets_out_nothing_is_lost_and_revert_makes_all_equal(seed: int) -> None:
+    world, writer, reader = with_reader(seed)
+    rest(world)
+    for _ in range(6):
+        apart = world.rng.random() < 0.4
+        if apart:
+            world.cut(writer, reader)
+        for _ in range(world.rng.randrange(1, 5)):
+            meddle(world, writer, "writer")
+            meddle(world, reader, "reader")
+            world.run(world.rng.choice([0.0, 0.01, 0.1, 1.0, 3.0]))
+        if world.rng.random() < 0.2:
+            reader.stop()
+            meddle(world, reader, "reader")
+            reader.start()
+            apart = True
+        if apart:
+            world.run(3)
+            world.connect(writer, reader)
+        rest(world)
+        assert not [data for data in writer.contents() if data.startswith(b"reader")]
+        mine = {data for data in reader.contents() if data.startswith(b"reader")}
+        assert bool(mine) <= bool(changes(reader))
+    before = {data for data in reader.contents() if data.startswith(b"reader")}
+    reader.post(RevertWanted(""))
+    rest(world)
+    assert changes(reader) == []
+    assert reader.tree() == writer.tree()
+    assert before <= set(history(reader))
+    assert world.accusations == []
