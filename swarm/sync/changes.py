@@ -63,6 +63,18 @@ class Changes:
         """Whether the user's doing at `path` stays, now that the view wants what comes from `wanted`."""
         return self._bases.get(path) == wanted
 
+    def stays(self, path: str, wanted: Context, going: bool) -> bool:
+        """The same of a path that is not as the view wants it; `going`: the view wants nothing there.
+
+        A directory that is removed elsewhere, and in which a file was made here, becomes a change itself.
+        """
+        if self.keeps(path, wanted):
+            return True
+        if not going or not self._bases or not any(self.keeps(below, ()) for below, _ in self.store.locals_below(path)):
+            return False
+        self.keep(path, ())
+        return True
+
     def keep(self, path: str, base: Context) -> None:
         if self._bases.get(path) != base:
             self._bases[path] = base

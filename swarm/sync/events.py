@@ -271,6 +271,11 @@ class DropTemp:
     temp: str
 
 
+@dataclass(frozen=True, slots=True)
+class SweepTemps:
+    """Nothing is being gathered: whatever temps are left are of no use."""
+
+
 # -- effects: to the network
 
 
@@ -337,5 +342,18 @@ class Note:
 
 
 Effect = (
-    Scan | Hash | Run | PrepareTemp | StoreChunks | StoreFiles | DropTemp | Send | Ask | Serve | Accuse | WakeAt | Note
+    Scan
+    | Hash
+    | Run
+    | PrepareTemp
+    | StoreChunks
+    | StoreFiles
+    | DropTemp
+    | SweepTemps
+    | Send
+    | Ask
+    | Serve
+    | Accuse
+    | WakeAt
+    | Note
 )

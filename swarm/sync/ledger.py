@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from swarm.errors import Bug
-from swarm.ids import NO_CONTENT, ContentId, Kind, Origin, PathKey
+from swarm.ids import NO_CONTENT, ContentId, Kind, Origin, PathKey, parent_of
 from swarm.index import record_codec, trie, version, view
 from swarm.keys.role import Role
 from swarm.keys.seal import path_key
@@ -168,6 +168,14 @@ class Ledger:
                         return entry
         return None
 
+    def is_below_file(self, path: str) -> bool:
+        """Whether the view has a file or symlink where `path` needs a directory."""
+        while path := parent_of(path):
+            entry = self.visible(path)
+            if entry is not None and entry.record is not None and entry.record.kind is not Kind.DIRECTORY:
+                return True
+        return False
+
     def wanted_context(self, entry: Entry) -> Context:
         """What a device that has installed `entry` may supersede: its record, and the siblings that say the same."""
         if entry.record is None:
@@ -202,12 +210,15 @@ class Ledger:
     def write(self, path: str, value: Value, local: Local | None, wall: int, moved: str = "") -> Record:
         """This device's user put `value` at `path`, on top of what was `local` there."""
         register = self.register(path)
+        base = local if local is not None and not local.copy_of else None
         covered = [record for record in register if record.origin == self.origin]
         for entry in self.resolve(path).entries:
-            if entry.virtual and entry.record is not None and self._may_materialise(path, entry):
-                covered += [record for record in register if record.same_value(entry.record)]
-                self._materialise(entry, wall)
-        base = local if local is not None and not local.copy_of else None
+            if not entry.virtual or entry.record is None or not self._may_materialise(path, entry):
+                continue
+            if base is not None and version.context_covers(base.installed, entry.record.dot):
+                continue  # the winner was not here yet: this loser is what the user worked on, and its bytes are gone
+            covered += [record for record in register if record.same_value(entry.record)]
+            self._materialise(entry, wall)
         context = version.context_of(covered, base.installed if base is not None else ())
         return self._author(path, value, context, wall, moved)
 

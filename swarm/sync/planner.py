@@ -92,16 +92,19 @@ class Planner:
         self._needs: dict[str, Need] = {}
         self._waiting: defaultdict[str, dict[str, None]] = defaultdict(dict)  # parent directory -> who waits for it
         self._ready: dict[str, None] = {}
+        self._removable: dict[str, None] = {}  # ready as well; taken when nothing else is
+        self._removals: set[str] = set()  # every path where nothing shall be
         self._running: dict[str, Running] = {}
         self._group = 0  # operations that the installer has not reported yet
         self._sources: dict[str, str] = {}  # of running moves: source -> path
         self._kept: set[str] = set()  # directories that hold what we do not sync
+        self._failed: set[str] = set()  # tried in vain, and not looked at since
         self._retry: list[tuple[float, str]] = []
         self._pauses: dict[str, float] = {}
 
     @property
     def need_files(self) -> int:
-        return len(self._needs) + len(self._running)
+        return len(self._needs) + len(self._running) + len(self._failed)
 
     @property
     def busy(self) -> dict[str, Running]:
@@ -138,8 +141,8 @@ class Planner:
         while self._dirty:
             dirty, self._dirty = self._dirty, {}
             entries = {path: self.ledger.visible(path) for path in dirty if path and not self._is_busy(path)}
-            # What shall be there comes before what shall not, so that a rename finds its source.
-            for path, entry in sorted(entries.items(), key=lambda item: item[1] is None):
+            # What shall not be there is looked at first and done last, so that a rename finds its source.
+            for path, entry in sorted(entries.items(), key=lambda item: item[1] is not None):
                 self._look(path, entry)
         for path, pause in list(self._pauses.items()):
             if path in self._needs and path in self.troubles and path not in self._ready:
@@ -151,9 +154,10 @@ class Planner:
         if self._group:
             return ()
         group: list[Operation] = []
-        while self._ready and len(group) < MAX_GROUP:
-            path = next(iter(self._ready))
-            del self._ready[path]
+        while (self._ready or self._removable) and len(group) < MAX_GROUP:
+            ready = self._ready or self._removable
+            path = next(iter(ready))
+            del ready[path]
             need = self._needs.get(path)
             if need is None or self._is_busy(path):
                 continue
@@ -174,11 +178,12 @@ class Planner:
 
     def _look(self, path: str, entry: Entry | None) -> None:
         self._drop(path)
+        self._failed.discard(path)
         local = self.store.local(path)
         need = self._need(path, entry, local)
-        if need is None:
+        if need is None or (path in self.changes and self.ledger.is_below_file(path)):
             self.changes.drop(path)
-        elif self._stays(path, need, local):
+        elif self.changes.stays(path, need.installed, going=need.entry is None):
             need = None
         if need is None:
             self.fetcher.forget(path)
@@ -188,16 +193,22 @@ class Planner:
             return
         if self._impossible(path, need):
             self.fetcher.forget(path)
+            for child in self._waiting.pop(path, ()):
+                self.touch(child)  # what is below it cannot be here either
             return
         self._needs[path] = need
         self.need_bytes += need.bytes
+        if need.entry is None:
+            self._removals.add(path)
         self._make_ready(path, need, local)
 
     def _drop(self, path: str) -> None:
         need = self._needs.pop(path, None)
         if need is not None:
             self.need_bytes -= need.bytes
+        self._removals.discard(path)
         self._ready.pop(path, None)
+        self._removable.pop(path, None)
 
     def _need(self, path: str, entry: Entry | None, local: Local | None) -> Need | None:
         if entry is None:
@@ -224,17 +235,6 @@ class Planner:
                 return Need(entry, installed)
         return Need(entry, installed, record.size if record is not None and kind is Kind.FILE else 0)
 
-    def _stays(self, path: str, need: Need, local: Local | None) -> bool:
-        """Whether what this reader's user made of `path` is left as it is."""
-        if self.changes.keeps(path, need.installed):
-            return True
-        if not self.changes or need.entry is not None or local is None or local.kind is not Kind.DIRECTORY:
-            return False
-        if not any(self.changes.keeps(below, ()) for below, _ in self.store.locals_below(path)):
-            return False
-        self.changes.keep(path, ())  # removed elsewhere, and a file that was made here is in it
-        return True
-
     def _holds_only_kept(self, directory: str) -> bool:
         """Whether all that is left in it are directories that stay: then it stays as well."""
         names = self.store.locals_in(directory)
@@ -249,16 +249,25 @@ class Planner:
         return record.kind is Kind.FILE and record.mtime_ns // grain != told_mtime(local.mtime_ns) // grain
 
     def _impossible(self, path: str, need: Need) -> bool:
-        """Whether this disk has another name that it takes for the same."""
+        """Whether this disk has another name that it takes for the same, no such kind, or no place to put it."""
+        if need.entry is None:
+            return False
+        parent = parent_of(path)
+        if parent in self.cannot and self.store.local(parent) is None:
+            self.cannot[path] = self.cannot[parent]
+            self._waiting[parent][path] = None
+            return True
+        if need.entry.kind is Kind.SYMLINK and not self._traits.symlinks:
+            self.cannot[path] = "this disk has no symbolic links"
+            return True
         if not (self._traits.folds_case or self._traits.folds_unicode) or need.entry is None:
             return False
         folded = fold(name_of(path))
         for other in self.store.locals_in(parent_of(path)):
             if other != name_of(path) and fold(other) == folded:
                 rival = f"{parent_of(path)}/{other}".lstrip("/")
-                if self.ledger.visible(rival) is None:
-                    self._waiting[rival][path] = None  # it goes, then this comes: a case-only rename
-                else:
+                self._waiting[rival][path] = None  # once it goes, this comes: a case-only rename
+                if self.ledger.visible(rival) is not None:
                     self.cannot[path] = f"this disk cannot tell it from {other}"
                 return True
         return False
@@ -267,7 +276,7 @@ class Planner:
         """Ready, or waiting for a parent, for children, or for content."""
         if need.entry is None or (local is not None and local.kind is Kind.DIRECTORY and not _is_directory(need)):
             if local is None or local.kind is not Kind.DIRECTORY or not self._has_children(path):
-                self._ready[path] = None
+                (self._removable if need.entry is None else self._ready)[path] = None
             elif need.entry is not None:
                 for below in self.changes.drop_from(path):
                     self.touch(below)
@@ -340,13 +349,13 @@ class Planner:
 
     def _move_source(self, record: Record) -> str | None:
         """A file of ours with that content, which the view no longer has where it is."""
-        if not record.size:
+        if not record.size or not self._removals:
             return None
         for path in self.store.locals_with(record.content):
-            if path in self._running or path in self._sources or path == record.path or path in self.changes:
+            if path not in self._removals:
                 continue
             local = self.store.local(path)
-            if local is not None and not local.copy_of and self.ledger.visible(path) is None:
+            if local is not None and not local.copy_of:
                 return path
         return None
 
@@ -385,6 +394,9 @@ class Planner:
             self._store_history(path, result.history)
             self.store.put_local(path, None)
             self._wake(path)
+            if (parent := parent_of(path)) in self._kept:
+                self._kept.discard(parent)  # it held something that nobody knew of, and that may be what has gone
+                self.touch(parent)
             return
         assert stat is not None
         entry = need.entry
@@ -434,6 +446,7 @@ class Planner:
                 self._look_at(parent_of(result.operation.source))
         if isinstance(result.operation, InstallFile):
             self.fetcher.temp_lost(path)
+        self._failed.add(path)
         pause = min(self._pauses.get(path, FIRST_RETRY / 2) * 2, LAST_RETRY)
         self._pauses[path] = pause
         heappush(self._retry, (now + pause, path))
