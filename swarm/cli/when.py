@@ -7,7 +7,7 @@ from argparse import ArgumentTypeError
 from datetime import datetime, timedelta
 from typing import Final
 
-_AGO: Final = re.compile(r"(\d{1,9})([smhdw])")
+_AGO: Final = re.compile(r"([0-9]{1,9})([smhdw])")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 EXAMPLES: Final = "2026-01-31, '2026-01-31 18:02', or 2h and 3d for so long ago"
