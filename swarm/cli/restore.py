@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 
 def configure(parser: ArgumentParser) -> None:
-    parser.add_argument("path", metavar="PATH", help="a file in a shared folder, there or deleted")
+    parser.add_argument(
+        "path", metavar="PATH", help="a file, there or deleted; or a directory: all that is gone from it"
+    )
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--version", metavar="ID", help="the version, as swarm history names it; by default the newest")
     which.add_argument("--at", metavar="TIME", type=_time, default=0, help=f"what was there at a time: {when.EXAMPLES}")
@@ -27,10 +29,10 @@ def run(options: Namespace) -> int:
     if to is not None and os.path.isdir(to):
         to = os.path.join(to, os.path.basename(path))
     answer = launch.daemon().call("restore", path=path, version=options.version, at_ms=options.at, to=to, deadline=None)
-    version = answer["version"]
-    terminal.note(f"{below_home(answer['path'])} is what it was until {when.here(version['time'])}")
-    if answer["kept"]:
-        terminal.note(f"what was there is now {below_home(answer['kept'])}")
+    for row in answer["restored"]:
+        terminal.note(f"{below_home(row['path'])} is what it was until {when.here(row['version']['time'])}")
+        if row["kept"]:
+            terminal.note(f"what was there is now {below_home(row['kept'])}")
     return 0
 
 

@@ -29,7 +29,10 @@ class Past(Protocol):
         ...
 
     async def restore(self, path: str, version: str | None, at_ms: int, to: str | None) -> dict[str, Any]:
-        """`{"path", "version", "kept"}`; kept: where what was there is now, or null. at_ms: 0 where none was said."""
+        """`{"folder", "restored": [{"path", "version", "kept"}]}`; kept: where what was there is now, or null.
+
+        One file; or, of a directory, all that is gone from it. at_ms: 0 where no time was said.
+        """
         ...
 
     async def revert(self, path: str, whole: bool) -> dict[str, Any]:

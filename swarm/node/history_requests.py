@@ -75,15 +75,26 @@ class HistoryRequests:
         if not target or target.split("/")[0] == OURS:
             raise UserError(f"{to or path} is no place for a file of the folder", "name a file in it", EXIT_USAGE)
         files, thread = _files(folder), _thread(folder)
-        versions = await asyncio.to_thread(_versions, files, within)
-        chosen = choose(versions, version, at_ms, _absolute(folder, within))
-        kept = await asyncio.to_thread(restore, files, chosen, target, thread.chunk_key, time.time_ns)
-        thread.post(Dirty(frozenset({parent_of(target)}), frozenset({target})))
-        return {
-            "path": _absolute(folder, target),
-            "version": _version_object(folder, chosen),
-            "kept": _absolute(folder, kept) if kept else None,
-        }
+        versions = await asyncio.to_thread(versions_of, files, within)
+        if versions or version is not None or at_ms or to is not None:
+            wanted = [(choose(versions, version, at_ms, _absolute(folder, within)), target)]
+        else:  # a directory: all that is gone from it
+            gone = await asyncio.to_thread(deleted, files, within)
+            wanted = [(one.newest, one.newest.path) for one in gone]
+        if not wanted:
+            choose(versions, None, 0, _absolute(folder, within))
+        rows = []
+        for chosen, place in wanted:
+            kept = await asyncio.to_thread(restore, files, chosen, place, thread.chunk_key, time.time_ns)
+            thread.post(Dirty(frozenset({parent_of(place)}), frozenset({place})))
+            rows.append(
+                {
+                    "path": _absolute(folder, place),
+                    "version": _version_object(folder, chosen),
+                    "kept": _absolute(folder, kept) if kept else None,
+                }
+            )
+        return {"folder": folder.name, "restored": rows}
 
     async def revert(self, path: str, whole: bool) -> dict[str, Any]:
         folder, within = await asyncio.to_thread(self._locate, path)

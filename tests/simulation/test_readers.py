@@ -12,7 +12,8 @@ from swarm.index import record_codec
 from swarm.keys.certificate import Certificate, Introduction
 from swarm.keys.chain import FolderKeys
 from swarm.keys.role import Role
-from swarm.sync.events import Accuse, Received, RevertWanted
+from swarm.node.report import FolderReport, state_of
+from swarm.sync.events import Accuse, HistoryDropped, Received, RevertWanted
 from swarm.sync.ledger import Value
 from swarm.wire.messages import Delta, Introduce
 from tests.simulation.world import World
@@ -404,3 +405,38 @@ def test_whatever_both_do_nothing_of_a_reader_gets_out_nothing_is_lost_and_rever
     assert reader.tree() == writer.tree()
     assert before <= set(history(reader))
     assert world.accusations == []
+
+
+def test_the_status_of_a_changed_reader_says_so_and_is_not_in_sync() -> None:
+    world, writer, reader = with_reader()
+    writer.write("a.txt", b"first")
+    rest(world)
+
+    def state() -> tuple[str, str | None]:
+        assert reader.folder is not None
+        return state_of(FolderReport("00", "Docs", "/d", "read", reader.folder.status(), None, "", {}, {}))
+
+    assert state() == ("in-sync", None)
+    reader.write("a.txt", b"mine")
+    rest(world)
+    name, why = state()
+    assert name == "held"
+    assert why is not None
+    assert why.startswith("1 local change,")
+    world.cut(writer, reader)
+    world.run(1)
+    assert state()[0] == "waiting"
+
+
+def test_chunks_of_what_history_let_go_are_forgotten() -> None:
+    world, writer, reader = with_reader()
+    writer.write("a.bin", first := world.rng.randbytes(200_000))
+    rest(world)
+    assert reader.folder is not None
+    writer.write("a.bin", world.rng.randbytes(200_000))
+    rest(world)
+    [place] = [path for path, (_, data) in reader.files.tree("", ours=True).items() if data == first]
+    assert place in reader.store._chunks
+    reader.post(HistoryDropped((place, ".swarm/history/never was")))
+    rest(world)
+    assert place not in reader.store._chunks

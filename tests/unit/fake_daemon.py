@@ -41,7 +41,8 @@ class FakePast:
 
     async def restore(self, path: str, version_id: str | None, at_ms: int, to: str | None) -> dict[str, Any]:
         self.calls.append(("restore", path, version_id, at_ms, to))
-        return {"path": to or path, "version": version("3fa91c", 12), "kept": None if to else f"{path}.kept"}
+        row = {"path": to or path, "version": version("3fa91c", 12), "kept": None if to else f"{path}.kept"}
+        return {"folder": "Docs", "restored": [row]}
 
     async def revert(self, path: str, whole: bool) -> dict[str, Any]:
         self.calls.append(("revert", path, whole))
