@@ -290,7 +290,7 @@ class Observer:
             # Another inode: made anew under its old name. Known, or its removal would never find what it expects.
             if new or (local is not None and (local.mode != stat.mode or local.inode != stat.inode)):
                 self._observe(path, Found(stat, Kind.DIRECTORY, NO_CONTENT, ""), now, wall)
-            if new or recursive:
+            if new or recursive or (local is not None and local.inode != stat.inode):
                 self._scan(path, recursive=True)
             return
         if (local is not None and unchanged(local, stat)) or (held is not None and held.stat == stat):
