@@ -24,6 +24,10 @@ VERBS: Final = {
     "status": "what is shared, with whom, how far along",
     "wait": "return when everybody connected is identical",
     "key": "print a key of a folder",
+    "history": "the versions of a file that this device has kept",
+    "restore": "bring a version back from history",
+    "deleted": "what is in history and not in the folder any more",
+    "revert": "undo local changes where the folder is read-only",
     "run": "run the daemon in the foreground",
     "stop": "end the daemon of this home",
 }

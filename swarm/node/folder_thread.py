@@ -119,8 +119,12 @@ class FolderThread:
                 self.post(ScanWanted())
         else:
             self.post(ScanWanted())
+        barrier = self.next_barrier()
+        self.post(Barrier(barrier))
+        return barrier
+
+    def next_barrier(self) -> int:
         self._barrier += 1
-        self.post(Barrier(self._barrier))
         return self._barrier
 
     @property
@@ -245,6 +249,7 @@ class FolderThread:
         """The events of the next step: at least one, or none when it is time to wake."""
         events: list[Event] = []
         idle = False
+        hands.tidy_now_and_then()
         while not events and not self._stopping:
             timeout = HEALTH_INTERVAL if hands.away else IDLE_CHECKPOINT
             if wake is not None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from swarm.disk import assembler, hasher, installer, marker, scanner
 from swarm.disk.late import LateWatch
 from swarm.disk.safefs import SafeFileSystem
+from swarm.disk.tidy import tidy
 from swarm.errors import Unavailable
 from swarm.ids import parent_of
 from swarm.index.record_codec import verify_record
@@ -28,6 +29,7 @@ from swarm.sync.events import (
     Hash,
     HashFailed,
     Health,
+    HistoryDropped,
     OperationsDone,
     PrepareTemp,
     Run,
@@ -50,7 +52,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("swarm.folder")
 
-POOLS = {"scan": 1, "hash": 2, "temps": 1, "install": 1, "verify": 2}  # threads
+POOLS = {"scan": 1, "hash": 2, "temps": 1, "install": 1, "verify": 2, "tidy": 1}  # threads
+FIRST_TIDY = 60.0  # seconds after the folder was opened: there is more urgent work then
+TIDY_INTERVAL = 3600.0  # seconds; the shortest time that retention knows
 HASH_BATCH = 16  # files that one job reads: handing over each by itself costs more than reading a small one
 VERIFY_PIECE = 64  # signatures that one thread checks in one go
 
@@ -73,6 +77,7 @@ class Hands:
         self._pools = {pool: ThreadPoolExecutor(threads, f"{pool} {name}") for pool, threads in POOLS.items()}
         self._late = LateWatch()
         self._looking: Future[None] | None = None
+        self._tidy_at = time.monotonic() + FIRST_TIDY
 
     def close(self) -> None:
         """Waits for the jobs that have begun; the others are dropped."""
@@ -111,6 +116,12 @@ class Hands:
             self._looking = self._pools["install"].submit(self._look_for_late_writes)
             return None
         return due
+
+    def tidy_now_and_then(self) -> None:
+        """Lets go of what history need not keep, when it is time."""
+        if time.monotonic() >= self._tidy_at:
+            self._tidy_at = time.monotonic() + TIDY_INTERVAL
+            self._pools["tidy"].submit(self._tidy)
 
     def look_again(self) -> None:
         """The disk was away: is it back?"""
@@ -174,6 +185,19 @@ class Hands:
             log.warning("%s: a program wrote to a file after it was replaced; its words are in %s", self.root, path)
         if copies:
             self._post(Dirty(frozenset(parent_of(path) for path in copies), frozenset(copies)))
+
+    def _tidy(self) -> None:
+        if self.healthy():
+            return
+        try:
+            disk = os.statvfs(self.root)
+            dropped = tidy(self.files, time.time_ns() // 1_000_000, disk.f_blocks * disk.f_frsize)
+        except OSError as error:
+            log.warning("%s: history cannot be tidied: %s", self.root, error)
+            return
+        if dropped:
+            log.info("%s: %d versions were removed from history", self.root, len(dropped))
+            self._post(HistoryDropped(dropped))
 
     def _temp_work(self, effect: Effect) -> Event | None:
         if why := "" if isinstance(effect, DropTemp | SweepTemps) else self.healthy():

@@ -23,6 +23,7 @@ from swarm.keys.role import Role
 from swarm.node.address_book import AddressBook
 from swarm.node.dialer import Dialer
 from swarm.node.folder_thread import FolderThread
+from swarm.node.history_requests import HistoryRequests
 from swarm.node.own_address import own_addresses
 from swarm.node.peer import Peer
 from swarm.node.place import join_root, make_root, marker_of
@@ -85,6 +86,7 @@ class Node:
         self._notify_due = False
         self._network: Network | None = None
         self._group: asyncio.TaskGroup | None = None
+        self.past = HistoryRequests(self.folders, self._changed)
         self._readers = ThreadPoolExecutor(READERS, "serve")
         self._loop = asyncio.get_running_loop()
 
@@ -354,14 +356,19 @@ class Node:
 
     async def join(self, invitation: str, path: str | None, merge: bool) -> Shared:
         printed, hints = parse_invitation(invitation)
-        if printed.role is not Role.WRITE:
+        if printed.role not in (Role.WRITE, Role.READ):
             raise UserError(
                 f"this is a {printed.role.word} key, and joining with one is not there yet",
-                "join with a write key (swarmw1…)",
+                "join with a write key (swarmw1…) or a read-only key (swarmr1…)",
             )
         keys = FolderKeys.from_printed(printed)
         known = self.folders.get(keys.folder_id)
         if known is not None:
+            if not known.keys.role.holds(printed.role):
+                raise UserError(
+                    f"this folder is on this device already, at {known.root}, with a {known.keys.role.word} key",
+                    "a better key for it is not taken up yet; another device can join with this one",
+                )
             if path is None or await asyncio.to_thread(os.path.realpath, path) == known.real:
                 return self._shared(known)
             raise UserError(
@@ -419,14 +426,16 @@ class Node:
     def _shared(self, folder: SharedFolder, *notes: str) -> Shared:
         addresses = self._addresses()
         where = ", ".join(f"{host}:{port}" for host, port in addresses)
+        role = min(folder.keys.role, Role.WRITE)
+        allows = "read and change" if role is Role.WRITE else "read, and not change,"
         return Shared(
-            key=self._printed(folder, Role.WRITE),
+            key=self._printed(folder, role),
             folder=folder.keys.folder_id.hex(),
             name=folder.name,
             path=folder.root,
             notes=(
                 *notes,
-                f"Anyone with this key can read and change {folder.name}.",
+                f"Anyone with this key can {allows} {folder.name}.",
                 f"This device listens at {where}: within reach of its network, and from outside if that port is open.",
                 "Nothing starts Swarm again after a reboot; swarm run does.",
             ),

@@ -15,8 +15,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from swarm.ids import NO_CONTENT, ContentId, Kind, Origin, PathKey
+from swarm.errors import Bug
+from swarm.ids import NO_CONTENT, ContentId, Kind, Origin, PathKey, parent_of
 from swarm.index import record_codec, trie, version, view
+from swarm.keys.role import Role
 from swarm.keys.seal import path_key
 
 if TYPE_CHECKING:
@@ -166,6 +168,14 @@ class Ledger:
                         return entry
         return None
 
+    def is_below_file(self, path: str) -> bool:
+        """Whether the view has a file or symlink where `path` needs a directory."""
+        while path := parent_of(path):
+            entry = self.visible(path)
+            if entry is not None and entry.record is not None and entry.record.kind is not Kind.DIRECTORY:
+                return True
+        return False
+
     def wanted_context(self, entry: Entry) -> Context:
         """What a device that has installed `entry` may supersede: its record, and the siblings that say the same."""
         if entry.record is None:
@@ -272,6 +282,8 @@ class Ledger:
             self.store.put_local(entry.path, replace(copy, installed=version.context_of([record]), copy_of=""))
 
     def _author(self, path: str, value: Value, context: Context, wall: int, moved: str) -> Record:
+        if not self.keys.role.holds(Role.WRITE):
+            raise Bug("a reader was about to make a record")
         # A liar's context may cover records that we have yet to write: ours never does, and so neither supersedes the
         # other, and both stay.
         context = tuple(

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from swarm.index.record import Context
+    from swarm.sync.changes import Changes
     from swarm.sync.dirty import Dirty
     from swarm.sync.events import Effect, Hashed, HashFailed, ScanFailed, Scanned
     from swarm.sync.files import Stat
@@ -57,6 +58,7 @@ class Observer:
         *,
         holding: bool,
         may_write: bool,
+        changes: Changes,
         device_rules: str,
         busy: Callable[[], Collection[str]],
         out: Callable[[Effect], None],
@@ -66,6 +68,7 @@ class Observer:
         self.ledger = ledger
         self.holding = holding
         self.may_write = may_write
+        self.changes = changes
         self.cannot: dict[str, str] = {}  # what is here and cannot be synced, and why
         self.first_walk_done = False
         self._busy = busy
@@ -381,8 +384,6 @@ class Observer:
 
     def _delete(self, path: str, wall: int) -> None:
         """The user deleted `path` and, of a directory, all that was below it."""
-        if not self.may_write:
-            return
         self._delete_below(path, wall)
         local_here = self.store.local(path)
         if local_here is not None:
@@ -395,6 +396,10 @@ class Observer:
             self._delete_one(below, local, wall)
 
     def _delete_one(self, path: str, local: Local, wall: int) -> None:
+        self._touched(path)
+        if not self.may_write:
+            self.changes.deleted(path)
+            return
         before: Local | None = local
         if local.copy_of:
             before = self.ledger.settle_copy(path, local, wall)
@@ -402,7 +407,6 @@ class Observer:
         self.store.drop_chunks(path)
         if before is not None and any(not record.tombstone for record in self.ledger.register(path)):
             self.ledger.write(path, Value(local.kind, tombstone=True), before, wall)
-        self._touched(path)
 
     # -- versions
 
@@ -418,21 +422,22 @@ class Observer:
         adopted = self._adoptable(path, found, local)
         if adopted is not None:
             self.store.put_local(path, found.local(adopted))
-        elif self.may_write:
+        else:
             if local is not None and local.kind is Kind.DIRECTORY and found.kind is not Kind.DIRECTORY:
                 self._delete_below(path, wall)  # where a file is, nothing can be below
-            if local is not None and local.copy_of:
-                local = self.ledger.settle_copy(path, local, wall)
-            moved = moved or (self._renamed_from(found) if local is None else "")
-            record = self.ledger.write(path, found.value(), local, wall, moved)
-            self.store.put_local(path, found.local(context_of([record])))
+            if self.may_write:
+                if local is not None and local.copy_of:
+                    local = self.ledger.settle_copy(path, local, wall)
+                moved = moved or (self._renamed_from(found) if local is None else "")
+                record = self.ledger.write(path, found.value(), local, wall, moved)
+                self.store.put_local(path, found.local(context_of([record])))
+            else:
+                self.changes.edited(path, found.local(()))
             if moved:
                 self._forget_missing(moved, None)
                 self._delete(moved, wall)
             if found.kind is Kind.DIRECTORY:
                 self._hasten(found.stat.inode, now)
-        else:
-            self.cannot[path] = "changed here, where the folder is read-only"
         self._touched(path)
 
     def _only_inode_changed(self, local: Local, found: Found) -> bool:

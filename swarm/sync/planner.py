@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from swarm.content.chunk import ChunkRef
     from swarm.index.record import Context, Record
     from swarm.index.view import Entry
+    from swarm.sync.changes import Changes
     from swarm.sync.fetcher import Fetcher
     from swarm.sync.files import Stat, Traits
     from swarm.sync.ignore import IgnoreRules
@@ -75,9 +76,11 @@ class Planner:
         traits: Traits,
         rules: Callable[[], IgnoreRules],
         look_at: Callable[[str], None],
+        changes: Changes,
     ) -> None:
         self.store = store
         self.ledger = ledger
+        self.changes = changes
         self.fetcher = fetcher
         self.cannot: dict[str, str] = {}  # what this disk cannot hold, and why
         self.troubles: dict[str, str] = {}  # what failed and is tried again, and why
@@ -95,12 +98,13 @@ class Planner:
         self._group = 0  # operations that the installer has not reported yet
         self._sources: dict[str, str] = {}  # of running moves: source -> path
         self._kept: set[str] = set()  # directories that hold what we do not sync
+        self._failed: set[str] = set()  # tried in vain, and not looked at since
         self._retry: list[tuple[float, str]] = []
         self._pauses: dict[str, float] = {}
 
     @property
     def need_files(self) -> int:
-        return len(self._needs) + len(self._running)
+        return len(self._needs) + len(self._running) + len(self._failed)
 
     @property
     def busy(self) -> dict[str, Running]:
@@ -174,8 +178,13 @@ class Planner:
 
     def _look(self, path: str, entry: Entry | None) -> None:
         self._drop(path)
+        self._failed.discard(path)
         local = self.store.local(path)
         need = self._need(path, entry, local)
+        if need is None or (path in self.changes and self.ledger.is_below_file(path)):
+            self.changes.drop(path)
+        elif self.changes.stays(path, need.installed, going=need.entry is None):
+            need = None
         if need is None:
             self.fetcher.forget(path)
             self.cannot.pop(path, None)
@@ -268,12 +277,16 @@ class Planner:
         if need.entry is None or (local is not None and local.kind is Kind.DIRECTORY and not _is_directory(need)):
             if local is None or local.kind is not Kind.DIRECTORY or not self._has_children(path):
                 (self._removable if need.entry is None else self._ready)[path] = None
+            elif need.entry is not None:
+                for below in self.changes.drop_from(path):
+                    self.touch(below)
             return  # the last child's removal looks at its parent again
         parent = parent_of(path)
         if parent:
             above = self.store.local(parent)
             if above is None or above.kind is not Kind.DIRECTORY:
                 self._waiting[parent][path] = None
+                self.changes.drop(parent)
                 if parent not in self._needs and parent not in self._running:
                     self.touch(parent)
                 return
@@ -378,6 +391,9 @@ class Planner:
             self._store_history(path, result.history)
             self.store.put_local(path, None)
             self._wake(path)
+            if (parent := parent_of(path)) in self._kept:
+                self._kept.discard(parent)  # it held something that nobody knew of, and that may be what has gone
+                self.touch(parent)
             return
         assert stat is not None
         entry = need.entry
@@ -427,6 +443,7 @@ class Planner:
                 self._look_at(parent_of(result.operation.source))
         if isinstance(result.operation, InstallFile):
             self.fetcher.temp_lost(path)
+        self._failed.add(path)
         pause = min(self._pauses.get(path, FIRST_RETRY / 2) * 2, LAST_RETRY)
         self._pauses[path] = pause
         heappush(self._retry, (now + pause, path))

@@ -135,6 +135,13 @@ class Store(Protocol):
         """Paths of our own files with this content."""
         ...
 
+    # -- what the user of a device that may only read made of its paths (see swarm.sync.changes)
+    def changes(self) -> dict[str, Context]:
+        """Every changed path, and the records that the change is on top of."""
+        ...
+
+    def put_change(self, path: str, base: Context | None) -> None: ...
+
     # -- manifests, and where their chunks are
     def manifest_node(self, identifier: bytes) -> bytes | None: ...
 

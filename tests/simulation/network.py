@@ -58,7 +58,7 @@ class Network:
         self._up.add(pair)
         for here, there in ((one, other), (other, one)):
             here.links[there.id] = there
-            here.post(MemberUp(there.id, there.name, Role.OWNER if there.owner else Role.WRITE))
+            here.post(MemberUp(there.id, there.name, min(there.keys.role, Role.WRITE)))
 
     def cut(self, one: Member, other: Member, at_once: bool = True) -> None:
         """The session ends. Unless `at_once`, each side notices in its own time."""
