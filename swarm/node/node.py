@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from swarm.disk.home import FolderHome, Home
     from swarm.ids import DeviceId, FolderId
     from swarm.net.network import Network
+    from swarm.net.tcp_listener import TcpListener
     from swarm.node.folder_thread import NetworkEffect
     from swarm.wire.lane import Link
 
@@ -83,15 +84,17 @@ class Node:
         self._changed = asyncio.Condition()
         self._notify_due = False
         self._network: Network | None = None
+        self._listener: TcpListener | None = None
         self._group: asyncio.TaskGroup | None = None
         self._readers = ThreadPoolExecutor(READERS, "serve")
         self._loop = asyncio.get_running_loop()
 
     # -- life
 
-    async def run(self, network: Network, on_ready: Callable[[], None]) -> None:
-        """Until `stop`. The network's links must be given to `accept`."""
+    async def run(self, network: Network, on_ready: Callable[[], None], listener: TcpListener | None = None) -> None:
+        """Until `stop`. The network's links must be given to `accept`. `listener`: for bulk over TCP."""
         self._network = network
+        self._listener = listener
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
@@ -116,6 +119,8 @@ class Node:
             peer.close("stopped")
         if self._network is not None:
             await self._network.close()
+        if self._listener is not None:
+            await self._listener.close()
         threads = [folder.thread for folder in self.folders.values() if folder.thread is not None]
         await asyncio.gather(*(asyncio.to_thread(thread.stop, 4.0) for thread in threads))
         self._readers.shutdown(wait=False, cancel_futures=True)
@@ -222,6 +227,7 @@ class Node:
             session,
             find=self._thread,
             readers=self._readers,
+            listener=self._listener,
             on_ready=self._peer_ready,
             on_joined=self._peer_joined,
             on_end=self._peer_ended,
@@ -453,7 +459,7 @@ class Node:
             watch=thread.watch_trouble if thread else "",
             members=self.book.members(folder.keys.folder_id),
             connections={
-                device.hex(): Connection(peer.link.route, peer.link.address, peer.link.round_trip())
+                device.hex(): Connection(peer.link.route, peer.link.address, peer.link.round_trip(), peer.bulk)
                 for device, peer in self.peers.items()
             },
         )
