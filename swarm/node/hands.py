@@ -51,6 +51,7 @@ log = logging.getLogger("swarm.folder")
 
 POOLS = {"scan": 1, "hash": 2, "temps": 1, "install": 1, "verify": 2}  # threads
 HASH_BATCH = 16  # files that one job reads: handing over each by itself costs more than reading a small one
+HEALTH_SECONDS = 0.25  # between two looks at the folder while pieces of content are written
 VERIFY_PIECE = 64  # signatures that one thread checks in one go
 
 DiskEffect = Scan | Hash | Run | PrepareTemp | StoreChunks | StoreFiles | DropTemp
@@ -72,6 +73,7 @@ class Hands:
         self._pools = {pool: ThreadPoolExecutor(threads, f"{pool} {name}") for pool, threads in POOLS.items()}
         self._late = LateWatch()
         self._looking: Future[None] | None = None
+        self._looked_at = -HEALTH_SECONDS  # by the temps' thread, in the clock of time.monotonic
 
     def close(self) -> None:
         """Waits for the jobs that have begun; the others are dropped."""
@@ -174,8 +176,19 @@ class Hands:
         if copies:
             self._post(Dirty(frozenset(parent_of(path) for path in copies), frozenset(copies)))
 
+    def _healthy_for(self, effect: Effect) -> str:
+        """Pieces come by the hundred in a second. They go into temps that are open or found beneath our root, so a disk
+        that went a moment ago takes no harm from them."""
+        if isinstance(effect, DropTemp):
+            return ""
+        if isinstance(effect, StoreChunks | StoreFiles) and time.monotonic() < self._looked_at + HEALTH_SECONDS:
+            return self.away
+        why = self.healthy()
+        self._looked_at = time.monotonic()
+        return why
+
     def _temp_work(self, effect: Effect) -> Event | None:
-        if why := "" if isinstance(effect, DropTemp) else self.healthy():
+        if why := self._healthy_for(effect):
             return failed(effect, why)
         match effect:
             case PrepareTemp():
