@@ -35,6 +35,7 @@ from swarm.sync.events import (
     ScanFailed,
     StoreChunks,
     StoreFiles,
+    SweepTemps,
     TempPrepared,
 )
 from swarm.sync.operation import Outcome, Result
@@ -54,7 +55,7 @@ HASH_BATCH = 16  # files that one job reads: handing over each by itself costs m
 HEALTH_SECONDS = 0.25  # between two looks at the folder while pieces of content are written
 VERIFY_PIECE = 64  # signatures that one thread checks in one go
 
-DiskEffect = Scan | Hash | Run | PrepareTemp | StoreChunks | StoreFiles | DropTemp
+DiskEffect = Scan | Hash | Run | PrepareTemp | StoreChunks | StoreFiles | DropTemp | SweepTemps
 
 
 class Hands:
@@ -93,7 +94,7 @@ class Hands:
                     hashes.append(effect)
                 case Run():
                     self._submit("install", self._install, [effect])
-                case PrepareTemp() | StoreChunks() | StoreFiles() | DropTemp():
+                case PrepareTemp() | StoreChunks() | StoreFiles() | DropTemp() | SweepTemps():
                     self._submit("temps", self._temp_work, [effect])
         for start in range(0, len(hashes), HASH_BATCH):
             self._submit("hash", self._hash, hashes[start : start + HASH_BATCH])
@@ -179,7 +180,7 @@ class Hands:
     def _healthy_for(self, effect: Effect) -> str:
         """Pieces come by the hundred in a second. They go into temps that are open or found beneath our root, so a disk
         that went a moment ago takes no harm from them."""
-        if isinstance(effect, DropTemp):
+        if isinstance(effect, DropTemp | SweepTemps):
             return ""
         if isinstance(effect, StoreChunks | StoreFiles) and time.monotonic() < self._looked_at + HEALTH_SECONDS:
             return self.away
@@ -199,6 +200,8 @@ class Hands:
                 return assembler.store_files(self.files, effect, self.chunk_key)
             case DropTemp(temp):
                 assembler.drop(self.files, temp)
+            case SweepTemps():
+                assembler.sweep(self.files)
         return None
 
 

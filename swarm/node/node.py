@@ -81,6 +81,7 @@ class Node:
         self._dialer = Dialer()
         self._shunned: dict[DeviceId, float] = {}  # members that broke the protocol, until when
         self._redial = asyncio.Event()
+        self._met = asyncio.Event()
         self._changed = asyncio.Condition()
         self._notify_due = False
         self._network: Network | None = None
@@ -263,6 +264,7 @@ class Node:
     def _peer_joined(self, peer: Peer, folder: FolderId, role: Role) -> None:
         assert peer.device is not None
         self.book.joined(peer.device, folder, role.word)
+        self._met.set()
         self._notify_soon()
 
     def _peer_ended(self, peer: Peer) -> None:
@@ -324,7 +326,11 @@ class Node:
 
     async def _save_now_and_then(self) -> None:
         while True:
-            await asyncio.sleep(SAVE_INTERVAL)
+            # Whom we have just met is saved at once: who is killed before would find nobody after it starts again.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(SAVE_INTERVAL):
+                    await self._met.wait()
+            self._met.clear()
             for device in self.peers:
                 self.book.seen(device, time.time())
             try:
@@ -341,12 +347,12 @@ class Node:
     # -- what a user may ask (Daemon)
 
     async def share(self, path: str, name: str | None) -> Shared:
-        for known in (os.path.realpath, make_root):  # refused before it is made; made, it may turn out to be another
-            root = await asyncio.to_thread(known, path)
-            for folder in self.folders.values():
-                if folder.real == root:
-                    return self._shared(folder)
-            self._refuse_overlap(root)
+        self._refuse_overlap(await asyncio.to_thread(os.path.realpath, path))  # before it is made
+        root = await asyncio.to_thread(make_root, path)
+        for folder in self.folders.values():
+            if folder.real == root:
+                return self._shared(folder)
+        self._refuse_overlap(root)
         keys = FolderKeys.create(os.urandom(32))
         label = directory_name(name or os.path.basename(root)) or "swarm"
         printed = format_invitation(keys.printed(Role.OWNER), Hints(name=label))

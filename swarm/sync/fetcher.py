@@ -8,16 +8,14 @@ are asked for by content id, many to a request; larger ones by the nodes of thei
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
-from enum import Enum
 from typing import TYPE_CHECKING
 
 from swarm.content.chunk import MIN_CHUNK, ChunkRef
 from swarm.content.manifest import checked_node, chunk_list, missing_nodes
 from swarm.errors import BadPeer, SwarmError
+from swarm.sync.assembly import Assembly, Request, Stage, temp_of
 from swarm.sync.backlog import Backlog
 from swarm.sync.events import Accuse, Ask, DropTemp, PrepareTemp, StoreChunks, StoreFiles
-from swarm.sync.files import OURS
 from swarm.wire.messages import What
 
 if TYPE_CHECKING:
@@ -36,49 +34,6 @@ MAX_REQUEST_FILES = 128  # small files in one request
 NODE_COST = 8 << 10  # bytes that a manifest node counts for
 REQUEST_TIMEOUT = 60.0  # seconds without any part of an answer
 MAX_FAILURES = 3  # of one temp, before its paths wait for better days
-
-
-class Stage(Enum):
-    QUEUED = 0  # not begun
-    WHOLE = 1  # a small file, asked for by content
-    NODES = 2  # its manifest is not complete yet
-    PREPARING = 3  # its temp is being made and filled from our own disk
-    CHUNKS = 4  # chunks are being fetched
-    READY = 5  # the temp is complete
-
-
-@dataclass(slots=True)
-class Assembly:
-    """One content on its way."""
-
-    content: ContentId
-    size: int  # bytes
-    paths: dict[str, None]  # who waits for it, in order
-    stage: Stage = Stage.QUEUED
-    chunks: tuple[ChunkRef, ...] = ()
-    missing: dict[int, None] = field(default_factory=dict)  # indexes of chunks neither present nor asked for, in order
-    asked: set[int] = field(default_factory=set)  # indexes of chunks asked for
-    waiting: bool = False  # WHOLE, NODES: a request is out
-
-    @property
-    def temp(self) -> str:
-        return temp_of(self.content)
-
-
-@dataclass(slots=True)
-class Request:
-    """One Fetch that is out."""
-
-    peer: DeviceId
-    what: What
-    wanted: dict[bytes, list[tuple[ContentId, int]]]  # identifier -> who wants it: content, chunk index
-    expected: int  # bytes
-    heard: float  # when something of the answer last came
-
-
-def temp_of(content: ContentId) -> str:
-    """The path of the temp in which a content is gathered."""
-    return f"{OURS}/tmp/{content.hex()}"
 
 
 class Fetcher:
@@ -113,11 +68,10 @@ class Fetcher:
     # -- wants
 
     def want(self, path: str, content: ContentId, size: int) -> None:
-        """`path` waits for this content. Calls `ready` at once where its temp is complete."""
-        if self._by_path.get(path) == content:
-            return
-        self.forget(path)
-        self._by_path[path] = content
+        """`path` waits for this content. Calls `ready` at once where its temp is complete, known before or not."""
+        if self._by_path.get(path) != content:
+            self.forget(path)
+            self._by_path[path] = content
         assembly = self._assemblies.get(content)
         if assembly is None:
             assembly = self._assemblies[content] = Assembly(content, size, {path: None})
@@ -162,6 +116,11 @@ class Fetcher:
     def is_ready(self, path: str) -> bool:
         content = self._by_path.get(path)
         return content is not None and self._assemblies[content].stage is Stage.READY
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody waits for any content."""
+        return not self._assemblies
 
     # -- members
 
@@ -283,7 +242,7 @@ class Fetcher:
     def pump(self, now: float) -> None:
         """Begins what there is room for, and asks for what is missing."""
         for number, request in list(self._requests.items()):
-            if now - request.heard >= REQUEST_TIMEOUT:
+            if now >= request.heard + REQUEST_TIMEOUT:  # summed as in next_due, or rounding makes the engine spin
                 self._lacking[request.peer].update(request.wanted)
                 self._close(number)
         while self._queue and len(self._active) < MAX_ACTIVE:

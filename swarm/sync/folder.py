@@ -46,6 +46,7 @@ from swarm.sync.events import (
     ScanFailed,
     Scanned,
     ScanWanted,
+    SweepTemps,
     TempPrepared,
     WakeAt,
 )
@@ -147,6 +148,7 @@ class Folder:
         self._barrier = 0
         self._pending_barrier = 0
         self._last_birth = 0
+        self._swept = False
         self._may_write = identity.keys.role.holds(Role.WRITE)
         fresh = store.get("incarnation") is None
         if fresh and not identity.created:
@@ -207,6 +209,7 @@ class Folder:
             self.fetcher.pump(now)
             if operations := self.planner.take():
                 self._emit(Run(operations))
+            self._sweep()
         self.ledger.seal()
         self.store.commit()
         if self._pending_barrier and self.observer.settled:
@@ -350,6 +353,14 @@ class Folder:
 
     # -- small decisions
 
+    def _sweep(self) -> None:
+        """Temps are kept while anything may still want them, over a restart as well; once in step, none is wanted."""
+        if self.planner.need_files or not self.fetcher.idle:
+            self._swept = False
+        elif not self._swept and any(self.exchange.covers(peer) for peer in self._members):
+            self._swept = True
+            self._emit(SweepTemps())
+
     def _release_if_heard(self, now: float, wall: int) -> None:
         """The hold ends when everything that some member has was taken in, and our own disk was seen once."""
         if not self.observer.holding or not self.observer.first_walk_done:
@@ -374,12 +385,9 @@ class Folder:
         return MemberStatus(peer, member.name, member.role, identical, told.need_files, told.need_bytes)
 
     def _next_due(self, now: float) -> float | None:
-        times = (
-            self.observer.next_due(),
-            self.planner.next_due(),
-            self.fetcher.next_due(),
-            self.exchange.next_due(now),
-        )
+        times = [self.observer.next_due(), self.exchange.next_due(now)]
+        if self._may_plan():  # else what is due there cannot be done, and asking for it would make the engine spin
+            times += [self.planner.next_due(), self.fetcher.next_due()]
         return min((when for when in times if when is not None), default=None)
 
     def _emit(self, effect: Effect) -> None:
