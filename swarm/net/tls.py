@@ -22,7 +22,6 @@ from swarm.errors import Unavailable
 from swarm.net.certificate import ephemeral_certificate
 
 FINGERPRINT_BYTES = 32
-BUFFER = 4 << 20  # bytes in the kernel, each way: 30 ms of a gigabit; the kernel may give less
 DEAD_AFTER = 10  # seconds in which nothing that was sent was acknowledged
 KEEPALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3}  # seconds, seconds, probes: 11 s of silence
 
@@ -88,11 +87,12 @@ def fingerprint_of(sock: ssl.SSLSocket) -> bytes:
 
 
 def tune(sock: socket.socket) -> None:
-    """Large buffers, no Nagle, and an end within seconds when the other side is silent."""
+    """No Nagle, and an end within seconds when the other side is silent.
+
+    Buffers are left to the kernel: asked for, they would be smaller than those it grows to by itself.
+    """
     sock.setblocking(False)
     for level, option, value in (
-        (socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER),
-        (socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER),
         (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
         (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
         (socket.IPPROTO_TCP, getattr(socket, "TCP_USER_TIMEOUT", None), DEAD_AFTER * 1000),
