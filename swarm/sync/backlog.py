@@ -20,8 +20,7 @@ class Backlog:
         self._sizes: deque[int] = deque()  # bytes, by piece of work
         self._bytes = 0
 
-    @property
-    def full(self) -> bool:
+    def is_full(self) -> bool:
         return self._bytes >= MAX_UNWRITTEN
 
     def taking(self, work: Work) -> Work:

@@ -337,7 +337,7 @@ class Fetcher:
 
     def _has_room(self) -> bool:
         """Whether some member may be asked for more. One request may go beyond the limit, by what it asks for."""
-        return not self._backlog.full and any(self._takes_more(peer) for peer in self._outstanding)
+        return not self._backlog.is_full() and any(self._takes_more(peer) for peer in self._outstanding)
 
     def _takes_more(self, peer: DeviceId) -> bool:
         return self._outstanding[peer] < MAX_OUTSTANDING and self._out_with[peer] < MAX_REQUESTS

@@ -1,4 +1,4 @@
-"""Runs `swarm`, and cuts every connection of a TCP lane when it gets SIGUSR1: the network fails, as far as it can tell."""
+"""Runs `swarm`, and cuts the connections of all TCP lanes at each SIGUSR1: the network fails, as far as it can tell."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _cut(_number: int, _frame: object) -> None:
 
 
 if __name__ == "__main__":
-    TcpLane.__init__ = _remember  # type: ignore[method-assign]
+    TcpLane.__init__ = _remember  # type: ignore[assignment, method-assign]
     signal.signal(signal.SIGUSR1, _cut)
     from swarm.cli.main import main
 

@@ -13,7 +13,7 @@ import pytest
 from swarm.errors import Unavailable
 from swarm.net.invitations import TOKEN_BYTES
 from swarm.net.limits import Limits
-from swarm.net.tcp_lane import END, TcpLane, dial
+from swarm.net.tcp_lane import TcpLane, dial
 from swarm.net.tcp_listener import TcpListener
 from swarm.net.tls import dialler_context, shake_hands
 
@@ -59,7 +59,7 @@ async def secured(listener: TcpListener) -> ssl.SSLSocket:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    while not condition():
+    while not condition():  # noqa: ASYNC110 - what is waited for knows nothing of this test
         await asyncio.sleep(0.005)
 
 
@@ -276,6 +276,5 @@ def test_both_ends_of_a_lane_that_has_ended_let_go_of_their_sockets() -> None:
             guest.close()
             assert await lane.read(1) == b""
             assert (lane._socket.fileno(), guest._socket.fileno()) == (-1, -1)
-            assert END == bytes(4)
 
     play(scenario)

@@ -27,18 +27,18 @@ def test_work_passes_through_unchanged() -> None:
 def test_it_is_full_until_the_disk_has_done_enough() -> None:
     backlog = Backlog()
     backlog.taking(chunks(MAX_UNWRITTEN - 1))
-    assert not backlog.full
+    assert not backlog.is_full()
     backlog.taking(files(1))
-    assert backlog.full
+    assert backlog.is_full()
     backlog.done()
-    assert not backlog.full
+    assert not backlog.is_full()
     backlog.done()
     backlog.taking(chunks(MAX_UNWRITTEN - 1))
-    assert not backlog.full
+    assert not backlog.is_full()
 
 
 def test_more_answers_than_questions_do_no_harm() -> None:
     backlog = Backlog()
     backlog.done()
     backlog.taking(files(MAX_UNWRITTEN))
-    assert backlog.full
+    assert backlog.is_full()

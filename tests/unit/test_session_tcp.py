@@ -7,7 +7,7 @@ import pytest
 from swarm.errors import BadPeer
 from swarm.session.events import TcpAsked, TcpOffered
 from swarm.session.messages import MAX_TOKENS, AskTcp, OfferTcp
-from swarm.wire.codec import encode
+from swarm.wire.codec import Value, encode
 from swarm.wire.framing import frame
 from tests.unit.session_pair import ALICE, Side, folder, meet
 
@@ -44,7 +44,7 @@ def test_nothing_is_said_to_a_stranger() -> None:
         (7, 1, bytes(32), ()),
     ],
 )
-def test_what_is_out_of_bounds_ends_the_session(message: tuple[object, ...]) -> None:
+def test_what_is_out_of_bounds_ends_the_session(message: Value) -> None:
     _, bob = meet([DOCS], [DOCS])
     with pytest.raises(BadPeer):
         bob.take(frame(encode(message)))
