@@ -21,7 +21,7 @@ from swarm.net.tls import Readiness, dialler_context, fingerprint_of, shake_hand
 LENGTH_BYTES = 4
 LARGEST_BLOCK = (1 << 32) - 1
 END = bytes(LENGTH_BYTES)
-TURN_BYTES = 256 << 10  # read or written in one turn of the loop: a fifth of a millisecond of AES
+TURN_BYTES = 128 << 10  # read or written in one turn of the loop: 8 records, at each of which other threads get theirs
 
 
 class TcpLane:
