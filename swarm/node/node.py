@@ -27,6 +27,7 @@ from swarm.node.own_address import own_addresses
 from swarm.node.peer import Peer
 from swarm.node.place import join_root, make_root, marker_of
 from swarm.node.report import Connection, FolderReport, folder_object, missing_for
+from swarm.node.shared_folder import SharedFolder
 from swarm.session.rivals import Rival, keeps_newer
 from swarm.session.session import Session
 from swarm.sync.events import Accuse
@@ -50,19 +51,6 @@ GREET_WAIT = 3.0  # seconds that join waits for the first member, to say whether
 SHUN_SECONDS = 30.0  # a member that broke the protocol stays out: it may be a bug of ours, or an old version
 SAVE_INTERVAL = 60.0  # seconds between two savings of the address book
 ROLES = {"write": Role.WRITE, "read": Role.READ, "blind": Role.BLIND, "owner": Role.OWNER}
-
-
-class SharedFolder:
-    """A folder of this device: its keys, its thread, its name."""
-
-    def __init__(self, home: FolderHome) -> None:
-        printed, self.hints = parse_invitation(home.key())
-        self.home = home
-        self.keys = FolderKeys.from_printed(printed)
-        self.root = home.root()
-        self.real = os.path.realpath(self.root)
-        self.name = self.hints.name or os.path.basename(self.root)
-        self.thread: FolderThread | None = None
 
 
 class Node:
@@ -94,8 +82,7 @@ class Node:
 
     async def run(self, network: Network, on_ready: Callable[[], None], listener: TcpListener | None = None) -> None:
         """Until `stop`. The network's links must be given to `accept`. `listener`: for bulk over TCP."""
-        self._network = network
-        self._listener = listener
+        self._network, self._listener = network, listener
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
