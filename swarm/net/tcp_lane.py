@@ -71,12 +71,11 @@ class TcpLane:
         if not data:
             return
         async with self._writing:
-            for start in range(0, len(data), LARGEST_BLOCK):
-                block = memoryview(data)[start : start + LARGEST_BLOCK]
-                await self._push(len(block).to_bytes(LENGTH_BYTES, "big"))
-                for turn in range(0, len(block), TURN_BYTES):
-                    await self._push(block[turn : turn + TURN_BYTES])
-                    await asyncio.sleep(0)
+            try:
+                await self._write_blocks(memoryview(data))
+            except BaseException:
+                self._fail("half a block was written")  # by a writer that was cancelled: nothing can follow it
+                raise
         self._finish()
 
     def close(self) -> None:
@@ -117,6 +116,14 @@ class TcpLane:
             self._fail(f"the lane over TCP was lost: {error}")
         self._release()
         return size, None
+
+    async def _write_blocks(self, data: memoryview) -> None:
+        for start in range(0, len(data), LARGEST_BLOCK):
+            block = data[start : start + LARGEST_BLOCK]
+            await self._push(len(block).to_bytes(LENGTH_BYTES, "big"))
+            for turn in range(0, len(block), TURN_BYTES):
+                await self._push(block[turn : turn + TURN_BYTES])
+                await asyncio.sleep(0)
 
     async def _push(self, data: bytes | memoryview) -> None:
         position = 0

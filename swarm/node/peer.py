@@ -264,11 +264,11 @@ class Peer:
         self._answerers[number] = answerer
         try:
             await answerer.run()
+            lane.close()  # and not where it was cut short: an end says that all was said
         except* Unavailable:
             pass
         finally:
             del self._answerers[number]
-            lane.close()
 
     async def _ask(self) -> None:
         async with asyncio.TaskGroup() as lanes:

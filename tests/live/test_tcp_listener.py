@@ -75,6 +75,11 @@ async def is_sent_away(sock: socket.socket | ssl.SSLSocket) -> None:
             return
 
 
+async def drain(lane: TcpLane) -> None:
+    while await lane.read(1 << 20):
+        pass
+
+
 def play(scenario: Callable[[], Awaitable[None]]) -> None:
     asyncio.run(scenario())  # type: ignore[arg-type]
 
@@ -276,5 +281,25 @@ def test_both_ends_of_a_lane_that_has_ended_let_go_of_their_sockets() -> None:
             guest.close()
             assert await lane.read(1) == b""
             assert (lane._socket.fileno(), guest._socket.fileno()) == (-1, -1)
+
+    play(scenario)
+
+
+def test_after_a_write_that_was_cancelled_the_lane_is_lost() -> None:
+    async def scenario() -> None:
+        async with listening() as (listener, door):
+            (token,) = listener.invite(door, 1)
+            lane = await dial("127.0.0.1", listener.port, listener.fingerprint, token)
+            writing = asyncio.create_task(lane.write(bytes(64 << 20)))
+            await until(lambda: bool(door.guests))
+            assert await door.guests[0].read(100) == bytes(100)
+            assert not writing.done()
+            writing.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await writing
+            with pytest.raises(Unavailable):
+                await lane.write(b"x")
+            with pytest.raises(Unavailable):
+                await drain(door.guests[0])
 
     play(scenario)
