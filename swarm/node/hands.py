@@ -56,6 +56,7 @@ POOLS = {"scan": 1, "hash": 2, "temps": 1, "install": 1, "verify": 2, "tidy": 1}
 FIRST_TIDY = 60.0  # seconds after the folder was opened: there is more urgent work then
 TIDY_INTERVAL = 3600.0  # seconds; the shortest time that retention knows
 HASH_BATCH = 16  # files that one job reads: handing over each by itself costs more than reading a small one
+HEALTH_SECONDS = 0.25  # between two looks at the folder while pieces of content are written
 VERIFY_PIECE = 64  # signatures that one thread checks in one go
 
 DiskEffect = Scan | Hash | Run | PrepareTemp | StoreChunks | StoreFiles | DropTemp | SweepTemps
@@ -78,6 +79,7 @@ class Hands:
         self._late = LateWatch()
         self._looking: Future[None] | None = None
         self._tidy_at = time.monotonic() + FIRST_TIDY
+        self._looked_at = -HEALTH_SECONDS  # by the temps' thread, in the clock of time.monotonic
 
     def close(self) -> None:
         """Waits for the jobs that have begun; the others are dropped."""
@@ -199,8 +201,19 @@ class Hands:
             log.info("%s: %d versions were removed from history", self.root, len(dropped))
             self._post(HistoryDropped(dropped))
 
+    def _healthy_for(self, effect: Effect) -> str:
+        """Pieces come by the hundred in a second. They go into temps that are open or found beneath our root, so a disk
+        that went a moment ago takes no harm from them."""
+        if isinstance(effect, DropTemp | SweepTemps):
+            return ""
+        if isinstance(effect, StoreChunks | StoreFiles) and time.monotonic() < self._looked_at + HEALTH_SECONDS:
+            return self.away
+        why = self.healthy()
+        self._looked_at = time.monotonic()
+        return why
+
     def _temp_work(self, effect: Effect) -> Event | None:
-        if why := "" if isinstance(effect, DropTemp | SweepTemps) else self.healthy():
+        if why := self._healthy_for(effect):
             return failed(effect, why)
         match effect:
             case PrepareTemp():

@@ -15,6 +15,7 @@ from swarm.control.api import Api
 from swarm.control.server import serve
 from swarm.errors import Unavailable, UserError
 from swarm.net.endpoint import Endpoint
+from swarm.net.tcp_listener import TcpListener
 from swarm.node.node import Node
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ async def _run(home: Home, config: Config, on_ready: Callable[[], None]) -> None
     api = Api(node)
     control = await serve(api, home.socket)
     try:
-        await node.run(network, on_ready)
+        await node.run(network, on_ready, _listen_on_tcp(network.address))
     finally:
         await control.close()
 
@@ -71,6 +72,15 @@ async def _listen(home: Home, config: Config, on_link: Callable[[Link], None]) -
         with contextlib.suppress(OSError):
             (home.path / PORT_FILE).write_text(f"{network.address[1]}\n")
     return network
+
+
+def _listen_on_tcp(address: tuple[str, int]) -> TcpListener | None:
+    """For bulk lanes; all goes over QUIC without it."""
+    try:
+        return TcpListener.open(*address)
+    except Unavailable as error:
+        log.warning("%s: transfers are slower", error.message)
+        return None
 
 
 def _kept_port(home: Home) -> int | None:

@@ -28,6 +28,7 @@ from swarm.node.own_address import own_addresses
 from swarm.node.peer import Peer
 from swarm.node.place import join_root, make_root, marker_of
 from swarm.node.report import Connection, FolderReport, folder_object, missing_for
+from swarm.node.shared_folder import SharedFolder
 from swarm.session.rivals import Rival, keeps_newer
 from swarm.session.session import Session
 from swarm.sync.events import Accuse
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from swarm.disk.home import FolderHome, Home
     from swarm.ids import DeviceId, FolderId
     from swarm.net.network import Network
+    from swarm.net.tcp_listener import TcpListener
     from swarm.node.folder_thread import NetworkEffect
     from swarm.wire.lane import Link
 
@@ -50,19 +52,6 @@ GREET_WAIT = 3.0  # seconds that join waits for the first member, to say whether
 SHUN_SECONDS = 30.0  # a member that broke the protocol stays out: it may be a bug of ours, or an old version
 SAVE_INTERVAL = 60.0  # seconds between two savings of the address book
 ROLES = {"write": Role.WRITE, "read": Role.READ, "blind": Role.BLIND, "owner": Role.OWNER}
-
-
-class SharedFolder:
-    """A folder of this device: its keys, its thread, its name."""
-
-    def __init__(self, home: FolderHome) -> None:
-        printed, self.hints = parse_invitation(home.key())
-        self.home = home
-        self.keys = FolderKeys.from_printed(printed)
-        self.root = home.root()
-        self.real = os.path.realpath(self.root)
-        self.name = self.hints.name or os.path.basename(self.root)
-        self.thread: FolderThread | None = None
 
 
 class Node:
@@ -85,6 +74,7 @@ class Node:
         self._changed = asyncio.Condition()
         self._notify_due = False
         self._network: Network | None = None
+        self._listener: TcpListener | None = None
         self._group: asyncio.TaskGroup | None = None
         self.past = HistoryRequests(self.folders, self._changed)
         self._readers = ThreadPoolExecutor(READERS, "serve")
@@ -92,9 +82,9 @@ class Node:
 
     # -- life
 
-    async def run(self, network: Network, on_ready: Callable[[], None]) -> None:
-        """Until `stop`. The network's links must be given to `accept`."""
-        self._network = network
+    async def run(self, network: Network, on_ready: Callable[[], None], listener: TcpListener | None = None) -> None:
+        """Until `stop`. The network's links must be given to `accept`. `listener`: for bulk over TCP."""
+        self._network, self._listener = network, listener
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
@@ -119,6 +109,8 @@ class Node:
             peer.close("stopped")
         if self._network is not None:
             await self._network.close()
+        if self._listener is not None:
+            await self._listener.close()
         threads = [folder.thread for folder in self.folders.values() if folder.thread is not None]
         await asyncio.gather(*(asyncio.to_thread(thread.stop, 4.0) for thread in threads))
         self._readers.shutdown(wait=False, cancel_futures=True)
@@ -225,6 +217,7 @@ class Node:
             session,
             find=self._thread,
             readers=self._readers,
+            listener=self._listener,
             on_ready=self._peer_ready,
             on_joined=self._peer_joined,
             on_end=self._peer_ended,
@@ -468,7 +461,7 @@ class Node:
             watch=thread.watch_trouble if thread else "",
             members=self.book.members(folder.keys.folder_id),
             connections={
-                device.hex(): Connection(peer.link.route, peer.link.address, peer.link.round_trip())
+                device.hex(): Connection(peer.link.route, peer.link.address, peer.link.round_trip(), peer.bulk)
                 for device, peer in self.peers.items()
             },
         )

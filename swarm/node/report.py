@@ -25,6 +25,7 @@ class Connection:
     route: str
     address: tuple[str, int]
     rtt: float | None  # seconds
+    bulk: str  # what carries content: "tcp" or "quic"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +148,7 @@ def _peer_objects(report: FolderReport) -> list[dict[str, Any]]:
                 "in_sync": member is not None and member.identical,
                 "need_bytes": member.need_bytes if member else 0,
                 "route": connection.route if connection else None,
+                "bulk": connection.bulk if connection else None,
                 "address": _address(connection.address) if connection else None,
                 "rtt_ms": round(connection.rtt * 1000, 2) if connection and connection.rtt is not None else None,
                 "last_seen": _moment(last_seen) if last_seen else None,

@@ -68,6 +68,23 @@ class MessageReceived:
 
 
 @dataclass(frozen=True, slots=True)
+class TcpAsked:
+    """The peer would like to open so many bulk lanes over TCP."""
+
+    lanes: int
+
+
+@dataclass(frozen=True, slots=True)
+class TcpOffered:
+    """The peer listens on TCP. Without tokens it does not, or not now."""
+
+    port: int
+    fingerprint: bytes  # 32 bytes
+    tokens: tuple[bytes, ...]  # one for each lane, 32 bytes each
+    fetches: bool  # True: unasked; the peer is the one that fetches over them
+
+
+@dataclass(frozen=True, slots=True)
 class Incompatible:
     """No protocol version in common. A Close follows."""
 
@@ -88,4 +105,14 @@ class Close:
     reason: str
 
 
-Event: TypeAlias = Authenticated | PeerReady | MemberJoined | MemberLeft | MessageReceived | Incompatible | Close
+Event: TypeAlias = (
+    Authenticated
+    | PeerReady
+    | MemberJoined
+    | MemberLeft
+    | MessageReceived
+    | TcpAsked
+    | TcpOffered
+    | Incompatible
+    | Close
+)

@@ -20,6 +20,9 @@ MAX_ADDRESSES: Final = 16  # interfaces of one machine, both families; more is a
 MAX_HOST: Final = 45  # bytes: the longest spelling of an IPv6 address
 MAX_VERSION: Final = 2**16 - 1
 
+TOKEN_BYTES: Final = 32
+MAX_TOKENS: Final = 4  # connections over TCP that one offer invites to
+
 LAST_NUMBER: Final = 15  # messages above are the folders' (swarm.wire.messages)
 SESSION_MESSAGES: Final = Vocabulary()
 
@@ -68,3 +71,20 @@ class Withdraw:
     """The sender no longer takes part in a folder that both have proved to hold."""
 
     folder: Annotated[bytes, Exactly(FOLDER_ID_BYTES)]
+
+
+@message(SESSION_MESSAGES, 6)
+class AskTcp:
+    """May I open bulk lanes over TCP? Answered by an OfferTcp."""
+
+    lanes: Annotated[int, Between(1, MAX_TOKENS)]
+
+
+@message(SESSION_MESSAGES, 7)
+class OfferTcp:
+    """Come to this TCP port, at the address of this link: one token a connection. No token: there is none to be had."""
+
+    port: Annotated[int, UpTo(65535)]
+    fingerprint: Annotated[bytes, Exactly(HASH_BYTES)]  # SHA-256 of the listener's certificate
+    tokens: Annotated[tuple[Annotated[bytes, Exactly(TOKEN_BYTES)], ...], AtMost(MAX_TOKENS)]
+    fetches: bool  # the sender fetches over these lanes. False: it answers, as it was asked to

@@ -29,6 +29,8 @@ from swarm.session.events import (
     Incompatible,
     MessageReceived,
     PeerReady,
+    TcpAsked,
+    TcpOffered,
 )
 from swarm.session.greeting import VERSIONS, Versions
 from swarm.session.handshake import Handshake
@@ -37,8 +39,10 @@ from swarm.session.messages import (
     LAST_NUMBER,
     SESSION_MESSAGES,
     Answer,
+    AskTcp,
     Member,
     Offer,
+    OfferTcp,
     SessionHello,
     Withdraw,
 )
@@ -151,6 +155,11 @@ class Session:
         """From now on we take no part in this folder: nothing of it is sent, nor passed up."""
         self._say(self._membership.withdraw(folder))
 
+    def arrange_tcp(self, message: AskTcp | OfferTcp) -> None:
+        """Says that bulk lanes over TCP are wanted, or may come. Lost before the peer has introduced itself."""
+        if self.state is State.INTRODUCED:
+            self._say([message])
+
     def _is_closed(self) -> bool:
         return self.state is State.CLOSED
 
@@ -200,6 +209,10 @@ class Session:
                 outcome = self._membership.receive(message)
                 self._say(outcome.say)
                 return list(outcome.events)
+            case AskTcp(lanes):
+                return [TcpAsked(lanes)]
+            case OfferTcp(port, fingerprint, tokens, fetches):
+                return [TcpOffered(port, fingerprint, tokens, fetches)]
             case SessionHello():
                 raise BadPeer("it introduced itself twice")
             case Unknown():

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from swarm.ids import NO_CONTENT, Kind, join_path, name_of, parent_of
 from swarm.index.paths import fold
-from swarm.sync.fetcher import temp_of
+from swarm.sync.assembly import temp_of
 from swarm.sync.operation import (
     InstallFile,
     InstallLink,
