@@ -61,6 +61,14 @@ class MemberLeft:
 
 
 @dataclass(frozen=True, slots=True)
+class MembersTold:
+    """The peer says where members of a folder that both have joined can be dialled. Unproved."""
+
+    folder: FolderId
+    members: tuple[tuple[DeviceId, tuple[Address, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class MessageReceived:
     """A message of a folder that both have joined in this session."""
 
@@ -88,4 +96,6 @@ class Close:
     reason: str
 
 
-Event: TypeAlias = Authenticated | PeerReady | MemberJoined | MemberLeft | MessageReceived | Incompatible | Close
+Event: TypeAlias = (
+    Authenticated | PeerReady | MemberJoined | MemberLeft | MembersTold | MessageReceived | Incompatible | Close
+)
