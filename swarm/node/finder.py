@@ -168,7 +168,7 @@ class Finder:
             self._redial.set()
 
     def _found(self, addresses: list[Address]) -> None:
-        """On the local network. Perhaps somebody who is connected already, and just about to tell us his new address."""
+        """On the local network. Perhaps somebody who is connected, and just about to tell us a new address."""
         self._know_from(addresses, self._loop.time() + (MOVED if self._peers else 0.0))
 
     def _know_from(self, addresses: Iterable[Address], moment: float, device: DeviceId | None = None) -> None:
