@@ -110,6 +110,10 @@ class Finder:
         self._dialer.hurry(self._loop.time())
         self._disown()
         self._redial.set()
+        self.shared()
+
+    def shared(self) -> None:
+        """There is a folder more, or one less: strangers on the local network may be members, and are to know us."""
         if self._lan is not None:
             self._lan.refresh()
 

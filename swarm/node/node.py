@@ -152,6 +152,7 @@ class Node:
         )
         self.folders[folder.keys.folder_id] = folder
         folder.thread.start()
+        self._finder.shared()
         for peer in self.peers.values():
             peer.session.offer(folder.keys, self._certificate(folder.keys))
             peer.flush()

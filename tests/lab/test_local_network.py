@@ -24,7 +24,7 @@ SOON = 4.0  # seconds until what was written during a cut is on the other side: 
 @pytest.fixture
 def two(wire: Wire, make_daemon: MakeDaemon) -> tuple[Machine, Daemon, Daemon]:
     """Anna's machine, and Anna and Bob in step, who were given no address of each other."""
-    first, second = wire.machine("192.0.2.1/24"), wire.machine("192.0.2.2/24")
+    first, second = wire.machine("198.18.77.1/24"), wire.machine("198.18.77.2/24")
     anna, bob = make_daemon("anna", first), make_daemon("bob", second)
     bare, _, _ = anna.share().partition("+")
     bob.join(bare)
@@ -71,7 +71,7 @@ def test_a_cut_that_ends_is_forgotten_at_once(two: tuple[Machine, Daemon, Daemon
 
 def test_a_machine_with_a_new_address_is_followed(two: tuple[Machine, Daemon, Daemon]) -> None:
     machine, anna, bob = two
-    machine.move("192.0.2.1/24", "192.0.2.77/24")
+    machine.move("198.18.77.1/24", "198.18.77.77/24")
     write(anna, bob, "moved")
     assert arrives(anna, bob, "moved") < SOON
-    until(lambda: "192.0.2.77" in bob.report()["peers"][0]["address"], "bob knows where anna is")
+    until(lambda: "198.18.77.77" in bob.report()["peers"][0]["address"], "bob knows where anna is")

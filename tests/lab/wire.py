@@ -46,7 +46,7 @@ class Wire:
         ip("link", "set", self._prefix, "up")
 
     def machine(self, address: str) -> Machine:
-        """A new one, with this address in CIDR notation."""
+        """A new one, with this address in CIDR notation; none of the host's, which answers ARP on the bridge too."""
         number = len(self._machines)
         machine = Machine(f"{self._prefix}n{number}", f"{self._prefix}p{number}", self._prefix)
         ip("netns", "add", machine.namespace)
@@ -78,7 +78,7 @@ def available() -> bool:
     except (OSError, subprocess.SubprocessError):
         return False
     try:
-        wire.machine("192.0.2.1/24")
+        wire.machine("198.18.77.1/24")
     except (OSError, subprocess.SubprocessError):
         return False
     finally:
