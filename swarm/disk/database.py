@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CorruptDatabase", "SqliteStore", "fingerprint", "set_aside"]
 
-MAX_REGISTERS = 4096  # kept in memory: about 4 MB
+MAX_REGISTERS = 8192  # kept in memory: about 12 MB
 _ABOVE_ALL_TEXT = b""  # SQLite sorts every BLOB after every text
 _LOCAL = "kind, size, mode, mtime_ns, ctime_ns, inode, content, target, installed, copy_of"
 _ENTRY = struct.Struct(">16sQ")  # of a context: origin, seq

@@ -145,6 +145,9 @@ class FolderThread:
             except Unavailable as error:
                 log.warning("%s: %s", self.root, error.message)
                 self.failure = error
+            except CorruptDatabase as error:
+                self._set_aside(error)
+                self.failure = Unavailable("the index is damaged and is made anew")
             except SwarmError as error:
                 log.error("%s: %s", self.root, error.message)
                 self.failure = error
@@ -184,9 +187,12 @@ class FolderThread:
         try:
             return SqliteStore(path)
         except CorruptDatabase as error:
-            aside = set_aside(path)
-            log.error("%s: %s It was set aside as %s, and the folder is indexed anew.", self.root, error.message, aside)
+            self._set_aside(error)
             return SqliteStore(path)
+
+    def _set_aside(self, error: CorruptDatabase) -> None:
+        aside = set_aside(str(self.home.database))
+        log.error("%s: %s It was set aside as %s, and the folder is indexed anew.", self.root, error.message, aside)
 
     def _open_folder(self, store: SqliteStore, hands: Hands) -> Folder:
         mark = fingerprint(str(self.home.database))

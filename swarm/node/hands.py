@@ -35,6 +35,7 @@ from swarm.sync.events import (
     ScanFailed,
     StoreChunks,
     StoreFiles,
+    SweepTemps,
     TempPrepared,
 )
 from swarm.sync.operation import Outcome, Result
@@ -53,7 +54,7 @@ POOLS = {"scan": 1, "hash": 2, "temps": 1, "install": 1, "verify": 2}  # threads
 HASH_BATCH = 16  # files that one job reads: handing over each by itself costs more than reading a small one
 VERIFY_PIECE = 64  # signatures that one thread checks in one go
 
-DiskEffect = Scan | Hash | Run | PrepareTemp | StoreChunks | StoreFiles | DropTemp
+DiskEffect = Scan | Hash | Run | PrepareTemp | StoreChunks | StoreFiles | DropTemp | SweepTemps
 
 
 class Hands:
@@ -91,7 +92,7 @@ class Hands:
                     hashes.append(effect)
                 case Run():
                     self._submit("install", self._install, [effect])
-                case PrepareTemp() | StoreChunks() | StoreFiles() | DropTemp():
+                case PrepareTemp() | StoreChunks() | StoreFiles() | DropTemp() | SweepTemps():
                     self._submit("temps", self._temp_work, [effect])
         for start in range(0, len(hashes), HASH_BATCH):
             self._submit("hash", self._hash, hashes[start : start + HASH_BATCH])
@@ -175,7 +176,7 @@ class Hands:
             self._post(Dirty(frozenset(parent_of(path) for path in copies), frozenset(copies)))
 
     def _temp_work(self, effect: Effect) -> Event | None:
-        if why := "" if isinstance(effect, DropTemp) else self.healthy():
+        if why := "" if isinstance(effect, DropTemp | SweepTemps) else self.healthy():
             return failed(effect, why)
         match effect:
             case PrepareTemp():
@@ -186,6 +187,8 @@ class Hands:
                 return assembler.store_files(self.files, effect, self.chunk_key)
             case DropTemp(temp):
                 assembler.drop(self.files, temp)
+            case SweepTemps():
+                assembler.sweep(self.files)
         return None
 
 

@@ -255,6 +255,11 @@ class DropTemp:
     temp: str
 
 
+@dataclass(frozen=True, slots=True)
+class SweepTemps:
+    """Nothing is being gathered: whatever temps are left are of no use."""
+
+
 # -- effects: to the network
 
 
@@ -321,5 +326,18 @@ class Note:
 
 
 Effect = (
-    Scan | Hash | Run | PrepareTemp | StoreChunks | StoreFiles | DropTemp | Send | Ask | Serve | Accuse | WakeAt | Note
+    Scan
+    | Hash
+    | Run
+    | PrepareTemp
+    | StoreChunks
+    | StoreFiles
+    | DropTemp
+    | SweepTemps
+    | Send
+    | Ask
+    | Serve
+    | Accuse
+    | WakeAt
+    | Note
 )

@@ -161,6 +161,11 @@ class Fetcher:
         content = self._by_path.get(path)
         return content is not None and self._assemblies[content].stage is Stage.READY
 
+    @property
+    def idle(self) -> bool:
+        """Whether nobody waits for any content."""
+        return not self._assemblies
+
     # -- members
 
     def member_up(self, peer: DeviceId) -> None:

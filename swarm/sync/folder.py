@@ -46,6 +46,7 @@ from swarm.sync.events import (
     ScanFailed,
     Scanned,
     ScanWanted,
+    SweepTemps,
     TempPrepared,
     WakeAt,
 )
@@ -147,6 +148,7 @@ class Folder:
         self._barrier = 0
         self._pending_barrier = 0
         self._last_birth = 0
+        self._swept = False
         self._may_write = identity.keys.role.holds(Role.WRITE)
         fresh = store.get("incarnation") is None
         if fresh and not identity.created:
@@ -207,6 +209,7 @@ class Folder:
             self.fetcher.pump(now)
             if operations := self.planner.take():
                 self._emit(Run(operations))
+            self._sweep()
         self.ledger.seal()
         self.store.commit()
         if self._pending_barrier and self.observer.settled:
@@ -349,6 +352,14 @@ class Folder:
         self.ledger.begin_life(introduction.origin, wall)
 
     # -- small decisions
+
+    def _sweep(self) -> None:
+        """Temps are kept while anything may still want them, over a restart as well; once in step, none is wanted."""
+        if self.planner.need_files or not self.fetcher.idle:
+            self._swept = False
+        elif not self._swept and any(self.exchange.covers(peer) for peer in self._members):
+            self._swept = True
+            self._emit(SweepTemps())
 
     def _release_if_heard(self, now: float, wall: int) -> None:
         """The hold ends when everything that some member has was taken in, and our own disk was seen once."""

@@ -200,12 +200,15 @@ class Ledger:
     def write(self, path: str, value: Value, local: Local | None, wall: int, moved: str = "") -> Record:
         """This device's user put `value` at `path`, on top of what was `local` there."""
         register = self.register(path)
+        base = local if local is not None and not local.copy_of else None
         covered = [record for record in register if record.origin == self.origin]
         for entry in self.resolve(path).entries:
-            if entry.virtual and entry.record is not None and self._may_materialise(path, entry):
-                covered += [record for record in register if record.same_value(entry.record)]
-                self._materialise(entry, wall)
-        base = local if local is not None and not local.copy_of else None
+            if not entry.virtual or entry.record is None or not self._may_materialise(path, entry):
+                continue
+            if base is not None and version.context_covers(base.installed, entry.record.dot):
+                continue  # the winner was not here yet: this loser is what the user worked on, and its bytes are gone
+            covered += [record for record in register if record.same_value(entry.record)]
+            self._materialise(entry, wall)
         context = version.context_of(covered, base.installed if base is not None else ())
         return self._author(path, value, context, wall, moved)
 

@@ -18,9 +18,9 @@ from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
 from swarm.errors import BadPeer
-from swarm.ids import NO_CONTENT, Kind, join_path, parent_of
+from swarm.ids import NO_CONTENT, Kind, join_path, name_of, parent_of
 from swarm.index.paths import check_path
-from swarm.index.version import context_of
+from swarm.index.version import context_covers, context_of
 from swarm.sync.events import Hash, Scan
 from swarm.sync.found import FIRST_BACKOFF, Candidate, Found, is_text, same_content, says, unchanged
 from swarm.sync.ignore import IgnoreRules
@@ -42,6 +42,7 @@ DELETION_WAIT = 2.0  # seconds: editors that delete and create again take less
 RENAME_WAIT = 0.3  # seconds: the directory itself was seen at its new name
 CONFIRM_WAIT = 1.0  # seconds until a deletion that could not be looked at is looked at again
 LAST_BACKOFF = 10.0
+UNREAD_AGAIN = 30.0  # seconds until what the system would not let us read is looked at again
 RACY_NS = 10_000_000  # a write this soon after the last one may carry the same mtime: two ticks of a slow kernel clock
 RACY_AGAIN = 0.1  # seconds until such a file is read a second time
 
@@ -83,6 +84,7 @@ class Observer:
         self._gone_inodes: dict[int, str] = {}
         self._confirming: set[str] = set()
         self._held: dict[str, Found] = {}
+        self._unread: dict[str, tuple[float, bool]] = {}  # directories: when to list them again, and all below?
         self._first: set[str] | None = None  # what the first walk found and nobody has read yet
 
     # -- what the engine asks
@@ -102,9 +104,10 @@ class Observer:
             when, path = self._due[0]
             candidate = self._candidates.get(path)
             if (candidate is not None and candidate.due == when) or self._gone.get(path) == when:
-                return when
+                break
             heappop(self._due)
-        return None
+        times = [when for when, _ in self._unread.values()]
+        return min([*times, self._due[0][0]] if self._due else times, default=None)
 
     # -- events
 
@@ -138,6 +141,9 @@ class Observer:
             self._scan(parent_of(directory), recursive=False)  # its own parent tells what it is
             return
         self._read_rules(directory, event.rules)
+        for path in [path for path in self.cannot if path and parent_of(path) == directory]:
+            if name_of(path) not in event.entries:
+                del self.cannot[path]  # what could not be read is no more
         known = self.store.locals_in(directory)
         for name, local in known.items():
             if name not in event.entries:
@@ -155,6 +161,7 @@ class Observer:
                 self._scan(parent_of(directory), recursive=False)
         else:
             self.cannot[directory] = event.why
+            self._unread[directory] = (now + UNREAD_AGAIN, True)
         for path in [path for path in self._confirming if parent_of(path) == directory]:
             self._confirming.discard(path)
             self._wait_for(path, now + CONFIRM_WAIT)
@@ -185,16 +192,23 @@ class Observer:
         elif event.unsettled:
             # Its stat has changed, so the directory is read again; the pause grows with each vain attempt.
             backoff = min((candidate.backoff if candidate else FIRST_BACKOFF) * 2, LAST_BACKOFF)
-            if candidate is not None and event.path not in self._candidates:
+            if event.stat is not None and event.stat.kind not in (Kind.FILE, Kind.SYMLINK):
+                self._scan(parent_of(event.path), recursive=False)  # there is nothing to read there any more
+            elif candidate is not None and event.path not in self._candidates:
                 self._consider(event.path, event.stat or candidate.stat, now + backoff, backoff)
         else:
             self.cannot[event.path] = event.why
+            self._unread.setdefault(parent_of(event.path), (now + UNREAD_AGAIN, False))
         self._finish_walk(event.path)
 
     def tick(self, now: float) -> None:
         """Sends off what is due."""
-        while (when := self.next_due()) is not None and when <= now:
-            _, path = heappop(self._due)
+        for directory, (when, recursive) in list(self._unread.items()):
+            if when <= now:
+                del self._unread[directory]
+                self._scan(directory, recursive)
+        while (due := self.next_due()) is not None and due <= now:
+            when, path = heappop(self._due)
             candidate = self._candidates.get(path)
             if candidate is not None and candidate.due == when:
                 if path in self._hashing:
@@ -270,13 +284,15 @@ class Observer:
         held = self._held.get(path)
         if stat.kind is Kind.DIRECTORY:
             new = (local is None or local.kind is not Kind.DIRECTORY) and held is None
-            if new or (local is not None and local.mode != stat.mode):
+            # Another inode: made anew under its old name. Known, or its removal would never find what it expects.
+            if new or (local is not None and (local.mode != stat.mode or local.inode != stat.inode)):
                 self._observe(path, Found(stat, Kind.DIRECTORY, NO_CONTENT, ""), now, wall)
             if new or recursive:
                 self._scan(path, recursive=True)
             return
         if (local is not None and unchanged(local, stat)) or (held is not None and held.stat == stat):
             self._candidates.pop(path, None)
+            self.cannot.pop(path, None)
             return
         if local is None and self._was_moved(path, stat, now, wall):
             return
@@ -424,6 +440,8 @@ class Observer:
         """The context of a live version that says what is on the disk already, where the disk said otherwise before."""
         if local is not None and (local.copy_of or same_content(local, found)):
             return None
+        if self._wrote_over(path, found, local):
+            return None
         if found.kind is Kind.DIRECTORY:
             entry = self.ledger.visible(path)
             if entry is None or (entry.record is not None and entry.record.kind is not Kind.DIRECTORY):
@@ -431,6 +449,14 @@ class Observer:
             return self.ledger.wanted_context(entry)
         same = [record for record in self.ledger.register(path) if says(record, found)]
         return context_of(same) if same else None
+
+    def _wrote_over(self, path: str, found: Found, local: Local | None) -> bool:
+        """Whether the user put this in place of a version that is live: that must be said, or it would stay a conflict
+        copy whose bytes nobody may have any more."""
+        return local is not None and any(
+            not record.tombstone and not says(record, found) and context_covers(local.installed, record.dot)
+            for record in self.ledger.register(path)
+        )
 
     def _hasten(self, inode: int, now: float) -> None:
         """A directory was seen at its new name: its old one need not wait for an editor."""

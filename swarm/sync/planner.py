@@ -89,6 +89,8 @@ class Planner:
         self._needs: dict[str, Need] = {}
         self._waiting: defaultdict[str, dict[str, None]] = defaultdict(dict)  # parent directory -> who waits for it
         self._ready: dict[str, None] = {}
+        self._removable: dict[str, None] = {}  # ready as well; taken when nothing else is
+        self._removals: set[str] = set()  # every path where nothing shall be
         self._running: dict[str, Running] = {}
         self._group = 0  # operations that the installer has not reported yet
         self._sources: dict[str, str] = {}  # of running moves: source -> path
@@ -135,8 +137,8 @@ class Planner:
         while self._dirty:
             dirty, self._dirty = self._dirty, {}
             entries = {path: self.ledger.visible(path) for path in dirty if path and not self._is_busy(path)}
-            # What shall be there comes before what shall not, so that a rename finds its source.
-            for path, entry in sorted(entries.items(), key=lambda item: item[1] is None):
+            # What shall not be there is looked at first and done last, so that a rename finds its source.
+            for path, entry in sorted(entries.items(), key=lambda item: item[1] is not None):
                 self._look(path, entry)
         for path, pause in list(self._pauses.items()):
             if path in self._needs and path in self.troubles and path not in self._ready:
@@ -148,9 +150,10 @@ class Planner:
         if self._group:
             return ()
         group: list[Operation] = []
-        while self._ready and len(group) < MAX_GROUP:
-            path = next(iter(self._ready))
-            del self._ready[path]
+        while (self._ready or self._removable) and len(group) < MAX_GROUP:
+            ready = self._ready or self._removable
+            path = next(iter(ready))
+            del ready[path]
             need = self._needs.get(path)
             if need is None or self._is_busy(path):
                 continue
@@ -181,16 +184,22 @@ class Planner:
             return
         if self._impossible(path, need):
             self.fetcher.forget(path)
+            for child in self._waiting.pop(path, ()):
+                self.touch(child)  # what is below it cannot be here either
             return
         self._needs[path] = need
         self.need_bytes += need.bytes
+        if need.entry is None:
+            self._removals.add(path)
         self._make_ready(path, need, local)
 
     def _drop(self, path: str) -> None:
         need = self._needs.pop(path, None)
         if need is not None:
             self.need_bytes -= need.bytes
+        self._removals.discard(path)
         self._ready.pop(path, None)
+        self._removable.pop(path, None)
 
     def _need(self, path: str, entry: Entry | None, local: Local | None) -> Need | None:
         if entry is None:
@@ -231,16 +240,25 @@ class Planner:
         return record.kind is Kind.FILE and record.mtime_ns // grain != told_mtime(local.mtime_ns) // grain
 
     def _impossible(self, path: str, need: Need) -> bool:
-        """Whether this disk has another name that it takes for the same."""
+        """Whether this disk has another name that it takes for the same, no such kind, or no place to put it."""
+        if need.entry is None:
+            return False
+        parent = parent_of(path)
+        if parent in self.cannot and self.store.local(parent) is None:
+            self.cannot[path] = self.cannot[parent]
+            self._waiting[parent][path] = None
+            return True
+        if need.entry.kind is Kind.SYMLINK and not self._traits.symlinks:
+            self.cannot[path] = "this disk has no symbolic links"
+            return True
         if not (self._traits.folds_case or self._traits.folds_unicode) or need.entry is None:
             return False
         folded = fold(name_of(path))
         for other in self.store.locals_in(parent_of(path)):
             if other != name_of(path) and fold(other) == folded:
                 rival = f"{parent_of(path)}/{other}".lstrip("/")
-                if self.ledger.visible(rival) is None:
-                    self._waiting[rival][path] = None  # it goes, then this comes: a case-only rename
-                else:
+                self._waiting[rival][path] = None  # once it goes, this comes: a case-only rename
+                if self.ledger.visible(rival) is not None:
                     self.cannot[path] = f"this disk cannot tell it from {other}"
                 return True
         return False
@@ -249,7 +267,7 @@ class Planner:
         """Ready, or waiting for a parent, for children, or for content."""
         if need.entry is None or (local is not None and local.kind is Kind.DIRECTORY and not _is_directory(need)):
             if local is None or local.kind is not Kind.DIRECTORY or not self._has_children(path):
-                self._ready[path] = None
+                (self._removable if need.entry is None else self._ready)[path] = None
             return  # the last child's removal looks at its parent again
         parent = parent_of(path)
         if parent:
@@ -318,13 +336,13 @@ class Planner:
 
     def _move_source(self, record: Record) -> str | None:
         """A file of ours with that content, which the view no longer has where it is."""
-        if not record.size:
+        if not record.size or not self._removals:
             return None
         for path in self.store.locals_with(record.content):
-            if path in self._running or path in self._sources or path == record.path:
+            if path not in self._removals:
                 continue
             local = self.store.local(path)
-            if local is not None and not local.copy_of and self.ledger.visible(path) is None:
+            if local is not None and not local.copy_of:
                 return path
         return None
 

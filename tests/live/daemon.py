@@ -167,9 +167,9 @@ class Daemon:
         return Client(place.socket_path(self.home)).ask("status")
 
     def report(self) -> dict[str, Any]:
-        """Its only folder, as in the status."""
-        (folder,) = self.status()["folders"]
-        return dict(folder)
+        """Its folder, as in the status."""
+        real = os.path.realpath(self.folder)
+        return dict(next(folder for folder in self.status()["folders"] if os.path.realpath(folder["path"]) == real))
 
     def fetched(self) -> int:
         """Bytes of content that it has asked others for since its start."""

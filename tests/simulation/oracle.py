@@ -72,6 +72,7 @@ class Watched:
     dead: set[str] = field(default_factory=set)  # paths of which this device signed a deletion
     signed: dict[Origin, int] = field(default_factory=dict)  # up to where its records were looked at
     acted: set[str] = field(default_factory=set)  # paths that a user changed since the installer began
+    visible: set[bytes] = field(default_factory=set)  # contents that were ever at a user's path
     users: set[int] = field(default_factory=set)  # inodes that a user made or wrote to
 
 
@@ -107,17 +108,28 @@ class Oracle:
     def user(self, device: Device) -> Iterator[None]:
         """What is done within it, a user does (or a crash, or whatever else is not ours)."""
         self.look(device)
-        before = self._tree(device)
+        before, metadata = self._tree(device), self._metadata(device)
         try:
             yield
         finally:
-            self._acted(device, before, self._tree(device))
+            after = self._tree(device)
+            self._acted(device, before, after)
+            for path, values in self._metadata(device).items():
+                data = after[path][1]
+                if isinstance(data, bytes) and before.get(path) == after[path] and metadata.get(path) != values:
+                    self.produced[path, data] += 1  # touched: a version with the same bytes
+                    self.ended.discard((path, data))
             self._remember(device)
 
     def _acted(self, device: Device, before: Tree, after: Tree) -> None:
         watched = self._watched[device.name]
         now = self.world.now
-        present = {data for _, data in after.values() if isinstance(data, bytes)}
+        # Where a user put it and none took it away: a conflict copy of a version goes when that is written over.
+        present = {
+            data
+            for path, (_, data) in after.items()
+            if isinstance(data, bytes) and self.produced[path, data] and (path, data) not in self.ended
+        }
         for path in before.keys() | after.keys():
             old, new = before.get(path), after.get(path)
             if old == new:
@@ -192,6 +204,9 @@ class Oracle:
                 continue
             if new is not None and new[0] is Kind.FILE and isinstance(new[1], bytes):
                 self._wrote(device, path, new[1])
+                if new[1] not in held and new[1] in self.due:
+                    self.due[new[1]] = Due.SOMEWHERE  # torn, or old: a user has nothing of it
+                    device.files.node(path).ctime_ns += 1  # else nobody could see it
             if old is not None and isinstance(old[1], bytes):
                 self.produced[path, old[1]] += 1
                 if old[1] in self.due and old[1] not in self._contents(after):
@@ -238,7 +253,7 @@ class Oracle:
                 self.convict(f"{device.name}: {pending} made a link at {path} that no user made")
         lost = (set(self._contents(old_tree)) | old_kept) - set(contents) - watched.kept
         for data in lost:
-            if data in self.written:
+            if data in self.written and data in watched.visible:  # else it was a temp in its future place
                 self.convict(f"{device.name}: {pending} lost {_name(data)}")
 
     def _from_a_liar(self, data: object) -> bool:
@@ -260,7 +275,9 @@ class Oracle:
             node = _durable(device.files, path)
             match result.operation:
                 case InstallFile(content=content) | MoveFile(content=content):
-                    if node is None or self.name_of(node.image.data) != content:
+                    # A user's own file may be moved: its bytes are durable when its user or the kernel made them so.
+                    users = node is not None and node.inode in self._watched[device.name].users
+                    if node is None or (self.name_of(node.image.data) != content and not users):
                         self.convict(f"{device.name}: {path} was reported as done and is not durable")
                 case InstallLink() | MakeDirectory():
                     if node is None:
@@ -450,11 +467,16 @@ class Oracle:
         watched = self._watched[device.name]
         watched.tree = self._tree(device)
         watched.kept = frozenset(self._history(device))
+        watched.visible.update(self._contents(watched.tree))
         watched.seen = True
         watched.pending = ""
 
     def _tree(self, device: Device) -> Tree:
         return _all_of(device.files)
+
+    def _metadata(self, device: Device) -> dict[str, tuple[int, int]]:
+        nodes = {path: device.files.node(path) for path in device.tree()} if device.files._away is None else {}
+        return {path: (node.mode, node.mtime_ns) for path, node in nodes.items()}
 
     def _contents(self, tree: Tree) -> list[bytes]:
         return [data for kind, data in tree.values() if kind is Kind.FILE and isinstance(data, bytes)]

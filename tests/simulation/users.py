@@ -124,9 +124,11 @@ def write_late(device: Device, path: str, data: bytes) -> None:
             files.resize(node, len(data), path)
             node.data[:] = data
             files.change(node, mtime_ns=device.wall_ns())
-            if device.world.oracle is not None:
+            if device.world.oracle is not None and node.links:
                 device.world.oracle.wrote_late(device, data, node.inode)
-        device.tell(path, closed=True)
+        for now in device.tree():
+            if device.files.node(now) is node:
+                device.tell(now, closed=True)
 
     device.world.after(HANDLE_SECONDS, finish)
 

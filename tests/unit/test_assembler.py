@@ -6,7 +6,7 @@ import pytest
 
 from swarm.content.chunk import MIN_CHUNK, ChunkRef, chunk_id
 from swarm.content.manifest import single_chunk_content
-from swarm.disk.assembler import FLUSH_EVERY, KEPT_FREE, drop, prepare, store_chunks, store_files
+from swarm.disk.assembler import FLUSH_EVERY, KEPT_FREE, drop, prepare, store_chunks, store_files, sweep
 from swarm.ids import ContentId, DeviceId, Kind
 from swarm.sync.events import PrepareTemp, StoreChunks, StoreFiles
 from swarm.sync.files import Traits
@@ -270,3 +270,15 @@ def test_dropping_a_temp_twice_is_nothing(files: MemoryFileSystem) -> None:
     drop(files, TEMP)
     drop(files, TEMP)
     assert TEMP not in files.tree(ours=True)
+
+
+def test_a_sweep_removes_temps_of_contents_and_nothing_else() -> None:
+    files = MemoryFileSystem(lambda: 10**18)
+    for directory in (".swarm", ".swarm/tmp"):
+        files.mkdir(directory)
+    files.write_file(f".swarm/tmp/{'ab' * 32}", b"left over")
+    files.write_file(".swarm/tmp/own-link", b"of the installer")
+    files.write_file("abc", b"the user's")
+    sweep(files)
+    assert files.list(".swarm/tmp") == ["own-link"]
+    assert files.read_file("abc") == b"the user's"
