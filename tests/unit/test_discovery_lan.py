@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import time
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
@@ -107,3 +109,8 @@ def test_a_network_that_cannot_be_searched_ends_nothing(
     with caplog.at_level("INFO", "swarm.lan"):
         asyncio.run(scenario())
     assert "no such device" in caplog.text
+
+
+def test_the_daemon_is_ready_before_zeroconf_is_loaded() -> None:
+    program = "import sys, swarm.node.main; sys.exit('zeroconf' in sys.modules)"
+    assert subprocess.run([sys.executable, "-P", "-c", program], timeout=60).returncode == 0
