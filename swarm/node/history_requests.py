@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from swarm.disk.versions import Version
     from swarm.ids import FolderId
     from swarm.node.folder_thread import FolderThread
-    from swarm.node.node import SharedFolder
+    from swarm.node.shared_folder import SharedFolder
 
 REVERT_WAIT = 10.0  # seconds for the folder's version to be back; without a member online it may never be
 NOTICE_WAIT = 60.0  # seconds for the engine to look at what the user did last

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from swarm.config import Config
     from swarm.disk.home import Home
-    from swarm.wire.lane import Link
 
 log = logging.getLogger("swarm.node")
 
@@ -51,7 +50,7 @@ async def _run(home: Home, config: Config, on_ready: Callable[[], None]) -> None
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, node.stopping.set)
-    network = await _listen(home, config, node.accept)
+    network = await _listen(home, config, node)
     api = Api(node)
     control = await serve(api, home.socket)
     try:
@@ -60,12 +59,12 @@ async def _run(home: Home, config: Config, on_ready: Callable[[], None]) -> None
         await control.close()
 
 
-async def _listen(home: Home, config: Config, on_link: Callable[[Link], None]) -> Endpoint:
+async def _listen(home: Home, config: Config, node: Node) -> Endpoint:
     port = config.listen.port
     if not config.listen_given:
         port = _kept_port(home) or port
     try:
-        network = await Endpoint.open(config.listen.host, port, on_link=on_link)
+        network = await Endpoint.open(config.listen.host, port, on_link=node.accept, on_other=node.datagram)
     except Unavailable as error:
         raise UserError(f"cannot listen: {error.message}", "choose another: swarm run --listen HOST:PORT") from error
     if network.address[1] != port or not config.listen_given:

@@ -8,30 +8,28 @@ import logging
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 import swarm
 from swarm.control.daemon import Shared, Waited
 from swarm.disk import marker
-from swarm.errors import EXIT_FAILED, EXIT_NOT_FOUND, EXIT_USAGE, SwarmError, Unavailable, UserError
+from swarm.errors import EXIT_FAILED, EXIT_NOT_FOUND, EXIT_USAGE, SwarmError, UserError
 from swarm.keys.certificate import Certificate
 from swarm.keys.chain import FolderKeys
 from swarm.keys.device import DeviceKey
 from swarm.keys.hints import Hints, directory_name, format_invitation, parse_invitation
 from swarm.keys.role import Role
 from swarm.node.address_book import AddressBook
-from swarm.node.dialer import Dialer
+from swarm.node.finder import Finder
 from swarm.node.folder_thread import FolderThread
 from swarm.node.history_requests import HistoryRequests
-from swarm.node.own_address import own_addresses
 from swarm.node.peer import Peer
 from swarm.node.place import join_root, make_root, marker_of
 from swarm.node.report import Connection, FolderReport, folder_object, missing_for
 from swarm.node.shared_folder import SharedFolder
 from swarm.session.rivals import Rival, keeps_newer
 from swarm.session.session import Session
-from swarm.sync.events import Accuse
+from swarm.sync.events import Accuse, ScanWanted
 from swarm.sync.folder import Identity
 
 if TYPE_CHECKING:
@@ -50,6 +48,9 @@ log = logging.getLogger("swarm.node")
 READERS = 2  # threads that read content for peers
 GREET_WAIT = 3.0  # seconds that join waits for the first member, to say whether anybody is online
 SHUN_SECONDS = 30.0  # a member that broke the protocol stays out: it may be a bug of ours, or an old version
+SIMULTANEOUS = (
+    15.0  # seconds; two dials of one moment are not further apart. Who dials later has lost the older session
+)
 SAVE_INTERVAL = 60.0  # seconds between two savings of the address book
 ROLES = {"write": Role.WRITE, "read": Role.READ, "blind": Role.BLIND, "owner": Role.OWNER}
 
@@ -67,9 +68,7 @@ class Node:
         self.book = AddressBook(home.path)
         self.stopping = asyncio.Event()
         self._nonce = os.urandom(8)
-        self._dialer = Dialer()
         self._shunned: dict[DeviceId, float] = {}  # members that broke the protocol, until when
-        self._redial = asyncio.Event()
         self._met = asyncio.Event()
         self._changed = asyncio.Condition()
         self._notify_due = False
@@ -79,6 +78,15 @@ class Node:
         self.past = HistoryRequests(self.folders, self._changed)
         self._readers = ThreadPoolExecutor(READERS, "serve")
         self._loop = asyncio.get_running_loop()
+        self._finder = Finder(
+            config,
+            self.device.id,
+            self.book,
+            self.peers,
+            keys=lambda: [folder.keys for folder in self.folders.values()],
+            make_peer=self._make_peer,
+            on_absence=self._scan_all,
+        )
 
     # -- life
 
@@ -90,8 +98,8 @@ class Node:
                 self._group = group
                 for home in self.home.folders():
                     self._open_folder(home, created=False)
-                self._know_addresses()
-                group.create_task(self._dial_all())
+                hints = [address for folder in self.folders.values() for address in folder.hints.addresses]
+                self._finder.begin(network, group, hints)
                 group.create_task(self._save_now_and_then())
                 on_ready()
                 await self.stopping.wait()
@@ -138,6 +146,7 @@ class Node:
         )
         self.folders[folder.keys.folder_id] = folder
         folder.thread.start()
+        self._finder.shared()
         for peer in self.peers.values():
             peer.session.offer(folder.keys, self._certificate(folder.keys))
             peer.flush()
@@ -176,6 +185,11 @@ class Node:
             else:
                 peer.deliver(thread, effect)
 
+    def _scan_all(self) -> None:
+        for folder in self.folders.values():
+            if folder.thread is not None:
+                folder.thread.post(ScanWanted())
+
     def _status_changed(self, _: FolderThread) -> None:
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._notify_soon)
@@ -199,6 +213,10 @@ class Node:
         else:
             link.close()
 
+    def datagram(self, data: bytes, address: tuple[str, int]) -> None:
+        """One that the network received and that belongs to no link."""
+        self._finder.datagram(data, address)
+
     def _make_peer(self, link: Link) -> Peer:
         session = Session(
             device=self.device,
@@ -209,7 +227,7 @@ class Node:
             binding=link.binding,
             dialled=link.dialled,
             random=os.urandom,
-            addresses=self._addresses(),
+            addresses=self._finder.addresses(),
             software=swarm.__version__,
         )
         return Peer(
@@ -220,6 +238,7 @@ class Node:
             listener=self._listener,
             on_ready=self._peer_ready,
             on_joined=self._peer_joined,
+            on_told=self._finder.told,
             on_end=self._peer_ended,
         )
 
@@ -232,20 +251,16 @@ class Node:
             return False
         self._shunned.pop(device, None)
         rival = self.peers.get(device)
-        if rival is not None and rival.ready is not None:
+        if rival is not None and rival.ready is not None and time.time() - rival.since < SIMULTANEOUS:
             older = Rival(rival.link.dialled, rival.ready.nonce)
             newer = Rival(peer.link.dialled, ready.nonce)
             if not keeps_newer(self.device.id, device, older, newer):
                 return False
+        if rival is not None:
             rival.close("replaced by a newer session")
             rival.retire()
         self.peers[device] = peer
-        now = time.time()
-        local = ip_address(peer.link.address[0]).is_loopback
-        told = [peer.link.address, *(a for a in ready.addresses if local or not ip_address(a[0]).is_loopback)]
-        self.book.met(device, ready.name, told, now)
-        self._dialer.know(told, self._loop.time(), device)
-        self._dialer.connected(device)
+        self._finder.connected(peer)
         log.info("%s is connected, %s", peer.title, peer.link.route)
         self._notify_soon()
         return True
@@ -253,6 +268,7 @@ class Node:
     def _peer_joined(self, peer: Peer, folder: FolderId, role: Role) -> None:
         assert peer.device is not None
         self.book.joined(peer.device, folder, role.word)
+        self._finder.joined(peer, folder)
         self._met.set()
         self._notify_soon()
 
@@ -261,57 +277,11 @@ class Node:
         if device is not None and self.peers.get(device) is peer:
             del self.peers[device]
             self.book.seen(device, time.time())
-            self._dialer.lost(device, self._loop.time())
-            self._redial.set()
+            self._finder.lost(peer)
             log.info("%s is gone%s", peer.title, f": {peer.failure}" if peer.failure else "")
             self._notify_soon()
 
-    # -- dialling
-
-    def _know_addresses(self) -> None:
-        now = self._loop.time()
-        for folder in self.folders.values():
-            self._dialer.know(folder.hints.addresses, now)
-        for entry in self.book.devices.values():
-            self._dialer.know(entry.addresses, now)
-        self._dialer.know([(peer.host, peer.port) for peer in self.config.peers], now)
-        for address in self._addresses():
-            self._dialer.is_self(address)
-        self._redial.set()
-
-    async def _dial_all(self) -> None:
-        assert self._group is not None
-        while True:
-            self._redial.clear()
-            now = self._loop.time()
-            if self.folders:
-                for address in self._dialer.due(now):
-                    self._group.create_task(self._dial(address))
-            due = self._dialer.next_due()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(30.0 if due is None else max(0.1, due - now)):
-                    await self._redial.wait()
-
-    async def _dial(self, address: tuple[str, int]) -> None:
-        assert self._network is not None
-        reached: DeviceId | None = None
-        try:
-            link = await self._network.dial(*address)
-            peer = self._make_peer(link)
-            ready = asyncio.ensure_future(peer.settled.wait())
-            assert self._group is not None
-            self._group.create_task(peer.run())
-            await ready
-            reached = peer.device
-            if peer.is_self:
-                self._dialer.is_self(address)
-        except Unavailable as error:
-            log.debug("%s:%s cannot be reached: %s", *address, error.message)
-        if reached is not None:
-            self._dialer.reached(address, reached)
-        else:
-            self._dialer.failed(address, self._loop.time())
-        self._redial.set()
+    # -- the address book
 
     async def _save_now_and_then(self) -> None:
         while True:
@@ -326,12 +296,6 @@ class Node:
                 await asyncio.to_thread(self.book.save)
             except OSError as error:
                 log.warning("the addresses of members cannot be saved: %s", error)
-
-    def _addresses(self) -> tuple[tuple[str, int], ...]:
-        if self._network is None:
-            return ()
-        host, port = self._network.address
-        return own_addresses(host, port)
 
     # -- what a user may ask (Daemon)
 
@@ -373,9 +337,8 @@ class Node:
         root = await asyncio.to_thread(join_root, path, name, merge)
         self._refuse_overlap(root)
         folder = await self._add(keys, root, invitation, created=False)
-        self._dialer.know(folder.hints.addresses, self._loop.time())
-        self._dialer.hurry(self._loop.time())
-        self._redial.set()
+        self._finder.hurry()
+        self._finder.know(folder.hints.addresses)
         online = await self._first_member(folder)
         if online:
             note = f"Joined {folder.name} at {root}, with {online}."
@@ -417,7 +380,7 @@ class Node:
         return ""
 
     def _shared(self, folder: SharedFolder, *notes: str) -> Shared:
-        addresses = self._addresses()
+        addresses = self._finder.addresses()
         where = ", ".join(f"{host}:{port}" for host, port in addresses)
         role = min(folder.keys.role, Role.WRITE)
         allows = "read and change" if role is Role.WRITE else "read, and not change,"
@@ -435,7 +398,7 @@ class Node:
         )
 
     def _printed(self, folder: SharedFolder, role: Role) -> str:
-        hints = Hints(addresses=self._addresses(), name=folder.name)
+        hints = Hints(addresses=self._finder.addresses(), name=folder.name)
         return format_invitation(folder.keys.printed(role), hints)
 
     async def status(self) -> dict[str, Any]:
@@ -444,7 +407,9 @@ class Node:
                 "id": self.device.id.hex(),
                 "name": self.name,
                 "version": swarm.__version__,
-                "listen": [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in self._addresses()],
+                "listen": [
+                    f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in self._finder.addresses()
+                ],
             },
             "folders": [folder_object(self._report(folder)) for folder in self.folders.values()],
         }

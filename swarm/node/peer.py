@@ -19,6 +19,7 @@ from swarm.session.events import (
     Incompatible,
     MemberJoined,
     MemberLeft,
+    MembersTold,
     MessageReceived,
     PeerReady,
     TcpAsked,
@@ -60,6 +61,7 @@ class Peer:
         listener: TcpListener | None,
         on_ready: Callable[[Peer], bool],
         on_joined: Callable[[Peer, FolderId, Role], None],
+        on_told: Callable[[Peer, MembersTold], None],
         on_end: Callable[[Peer], None],
     ) -> None:
         self.link = link
@@ -72,6 +74,7 @@ class Peer:
         self._readers = readers
         self._on_ready = on_ready
         self._on_joined = on_joined
+        self._on_told = on_told
         self._on_end = on_end
         self.settled = asyncio.Event()  # we know who it is, or that it is nobody of ours
         self.is_self = False
@@ -197,6 +200,8 @@ class Peer:
                 self._joined(folder, role)
             case MemberLeft(folder):
                 self._left(folder)
+            case MembersTold():
+                self._on_told(self, event)
             case MessageReceived(message):
                 folder = FolderId(message.folder)  # type: ignore[attr-defined]
                 if self.device is not None and folder in self._announced and (thread := self._find(folder)):

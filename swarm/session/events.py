@@ -61,6 +61,14 @@ class MemberLeft:
 
 
 @dataclass(frozen=True, slots=True)
+class MembersTold:
+    """The peer says where members of a folder that both have joined can be dialled. Unproved."""
+
+    folder: FolderId
+    members: tuple[tuple[DeviceId, tuple[Address, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class MessageReceived:
     """A message of a folder that both have joined in this session."""
 
@@ -110,6 +118,7 @@ Event: TypeAlias = (
     | PeerReady
     | MemberJoined
     | MemberLeft
+    | MembersTold
     | MessageReceived
     | TcpAsked
     | TcpOffered
