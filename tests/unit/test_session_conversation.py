@@ -255,7 +255,7 @@ def test_whereabouts_without_end_break_the_protocol(members: int, places: int) -
     _, bob = meet([DOCS], [DOCS])
     told = tuple((bytes([n]) * 32, tuple(("192.0.2.9", 1 + port) for port in range(places))) for n in range(members))
     with pytest.raises(BadPeer):
-        bob.take(frame(encode((6, DOCS.folder_id, told))))
+        bob.take(frame(encode((8, DOCS.folder_id, told))))
 
 
 def test_messages_with_many_fields_of_tomorrow_are_still_read() -> None:
