@@ -45,6 +45,7 @@ CONFIRM_WAIT = 1.0  # seconds until a deletion that could not be looked at is lo
 LAST_BACKOFF = 10.0
 UNREAD_AGAIN = 30.0  # seconds until what the system would not let us read is looked at again
 RACY_NS = 10_000_000  # a write this soon after the last one may carry the same mtime: two ticks of a slow kernel clock
+FEW = 64  # files of the first walk that are still to be read
 RACY_AGAIN = 0.1  # seconds until such a file is read a second time
 
 
@@ -257,7 +258,10 @@ class Observer:
             return
         if self._first is None:
             self._first = {*self._candidates, *self._hashing}
-        self._first = {path for path in self._first if path in self._candidates or path in self._hashing} - {read}
+        self._first.discard(read)
+        idle = not self._candidates and not self._hashing
+        if idle or len(self._first) <= FEW:  # some may have vanished unread; to look for them each time costs n²
+            self._first = {path for path in self._first if path in self._candidates or path in self._hashing}
         self.first_walk_done = not self._first
 
     def _read_rules(self, directory: str, rules: str | None) -> None:
