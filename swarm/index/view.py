@@ -140,6 +140,12 @@ class _All:
         return self._parents.union(self._registers)
 
 
+def copy_of(path: str, loser: Record, registers: Registers) -> Entry | None:
+    """Where a copy of `loser` is, or was as long as another record had the name `path`; None where its value is shown
+    there already."""
+    return _place(path, loser, registers, {})
+
+
 def rank(record: Record) -> tuple[int, bytes, int, bytes]:
     """The highest rank gets the name."""
     return (record.hlc, record.origin, record.seq, record.hash)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from swarm.errors import Bug
 from swarm.ids import NO_CONTENT, ContentId, Kind, Origin, PathKey, parent_of
 from swarm.index import record_codec, trie, version, view
+from swarm.index.paths import below_git
 from swarm.keys.role import Role
 from swarm.keys.seal import path_key
 
@@ -219,6 +220,7 @@ class Ledger:
                 continue  # the winner was not here yet: this loser is what the user worked on, and its bytes are gone
             covered += [record for record in register if record.same_value(entry.record)]
             self._materialise(entry, wall)
+        self._keep_own_winner(path, value, base, wall)
         context = version.context_of(covered, base.installed if base is not None else ())
         return self._author(path, value, context, wall, moved)
 
@@ -273,6 +275,22 @@ class Ledger:
             return True
         copy = self.store.local(entry.path)
         return copy is not None and copy.copy_of == path and entry.record.dot in copy.installed
+
+    def _keep_own_winner(self, path: str, value: Value, base: Local | None, wall: int) -> None:
+        """A record of ours has the name, and what it says is not here: it was a loser until just now, when the user
+        removed the directory that it gave way to, or a member deleted the winner. What is written now covers it, and
+        did not replace it: so its value goes on at its conflict name, where the copy still is."""
+        entry = next((entry for entry in self.resolve(path).entries if entry.path == path), None)
+        winner = entry.record if entry is not None else None
+        if winner is None or winner.origin != self.origin or below_git(path):
+            return
+        here = base is not None and version.context_covers(base.installed, winner.dot)
+        same = (winner.kind, winner.content, winner.target) == (value.kind, value.content, value.target)
+        if here or (same and not value.tombstone) or winner.kind is Kind.DIRECTORY:
+            return
+        copy = view.copy_of(path, winner, _Registers(self.store, self._path_key))
+        if copy is not None:
+            self._materialise(copy, wall)
 
     def _materialise(self, entry: Entry, wall: int) -> None:
         assert entry.record is not None

@@ -34,9 +34,11 @@ class Liar:
     def __init__(self, world: World, rng: random.Random) -> None:
         self.world = world
         self.rng = rng
+        self.keys = world.keys
         self.name = "liar"
         self.owner = False
         self.runs = True
+        self.keys = world.keys
         self.key = DeviceKey.create(rng.randbytes(32))
         self.id: DeviceId = self.key.id
         self.links: dict[DeviceId, Device | Liar] = {}

@@ -190,12 +190,13 @@ class Oracle:
         durable = _durable_contents(device.files)
         before = self._tree(device)
         held = set(self._contents(before)) | self._history(device)
+        watched = self._watched[device.name]
+        installed = {path for path in before if device.files.node(path).inode not in watched.users}
         yield
         after = self._tree(device)
         left = set(self._contents(after)) | self._history(device)
         for gone in (held & durable & self.written) - left:
             self.convict(f"{device.name}: a crash lost {_name(gone)}, which was durable")
-        watched = self._watched[device.name]
         for path, (kind, data) in after.items():
             torn = kind is Kind.FILE and data not in self.written and not self._from_a_liar(data)
             if torn and device.files.node(path).inode not in watched.users:
@@ -211,7 +212,10 @@ class Oracle:
             if old == new:
                 continue
             if new is not None and new[0] is Kind.FILE and isinstance(new[1], bytes):
+                owed = self.due.get(new[1])
                 self._wrote(device, path, new[1])
+                if owed is None and (path in installed or (old is None and path not in watched.removed)):
+                    self.due.pop(new[1], None)  # a step of ours did not last: nobody wants what it had replaced
                 if new[1] not in held and new[1] in self.due:
                     self.due[new[1]] = Due.SOMEWHERE  # torn, or old: a user has nothing of it
                     device.files.node(path).ctime_ns += 1  # else nobody could see it

@@ -1,0 +1,563 @@
+"""Aimed scenarios: each brings one bad moment about on purpose, between two exact system calls or messages of ours.
+
+A drawn schedule meets such a moment once in a thousand times. Every scenario ends with the oracle's judgement, and
+convicts at least one mutant of the program (`mutants.py`), which the hunt tries before it draws schedules.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import TYPE_CHECKING
+
+from swarm.ids import Kind
+from swarm.sync.dirty import Dirty
+from swarm.sync.files import Traits
+from swarm.sync.memory_store import MemoryStore
+from swarm.wire.messages import Delta
+from tests.simulation.liar import Liar
+from tests.simulation.oracle import Oracle
+from tests.simulation.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.simulation.device import Device
+
+OLD_SECONDS = 6.0  # after which an mtime is no longer fresh
+TICK_SECONDS = 0.004  # of the devices' clocks that stamp files
+
+
+def devices(count: int = 2, traits: Traits | None = None) -> tuple[World, list[Device]]:
+    """Connected devices of one folder that the first one made, and an oracle."""
+    world = World(1, count, traits)
+    world.oracle = Oracle(world)
+    world.devices[0].start(created=True)
+    for device in world.devices[1:]:
+        device.start()
+    world.network.dial()
+    world.settle()
+    return world, world.devices
+
+
+def judge(world: World) -> None:
+    """Everything comes to rest, and the oracle has nothing to say."""
+    world.network.heal()
+    for one in world.devices:
+        for other in world.devices:
+            if one is not other:
+                world.network.free(one, other)
+    world.run(3.0)
+    world.settle()
+    assert world.oracle is not None
+    world.oracle.judge()
+
+
+def part(one: Device, other: Device) -> None:
+    """They do not hear of each other until `judge` or `join`."""
+    one.world.network.bar(one, other)
+    one.world.run(1.0)
+
+
+def join(one: Device, other: Device) -> None:
+    one.world.network.free(one, other)
+
+
+def ahead(device: Device, operation: str, action: Callable[[], None], path: str = "", after: str = "") -> None:
+    """`action`, once, right before our next system call of that name, of that path if one is given. With `after` not
+    before a call of that other name was seen."""
+    files = device.files
+    usual = files.before
+    assert usual is not None
+    waiting, seen = True, not after
+
+    def before(called: str, at: str) -> None:
+        nonlocal waiting, seen
+        if waiting and seen and called == operation and path in ("", at):
+            waiting = False
+            action()
+        seen = seen or called == after
+        usual(called, at)
+
+    files.before = before
+
+
+def sneak(device: Device, path: str, data: bytes) -> None:
+    """A user's write in place that keeps the size and brings the old mtime back, as `touch -r` does."""
+    with device.user() as files:
+        node = files.node(path)
+        assert len(data) == len(node.data)
+        mtime_ns = node.mtime_ns
+        files.write_file(path, data)
+        files.set_mtime(path, mtime_ns)
+    device.tell(path, closed=True)
+
+
+# -- between two system calls of an installation
+
+
+def test_an_edit_with_the_old_size_and_time_is_seen_before_it_is_replaced() -> None:
+    world, [one, other] = devices()
+    one.write("a", b"first")
+    world.settle()
+    world.run(OLD_SECONDS)
+    ahead(other, "stat", lambda: sneak(other, "a", b"mine!"), "a")
+    one.write("a", b"second")
+    judge(world)
+    assert one.contents() == [b"mine!", b"second"]
+
+
+def test_an_edit_with_the_old_size_and_time_is_seen_before_it_is_removed() -> None:
+    world, [one, other] = devices()
+    one.write("a", b"first")
+    world.settle()
+    world.run(OLD_SECONDS)
+    ahead(other, "stat", lambda: sneak(other, "a", b"mine!"), "a")
+    one.remove("a")
+    judge(world)
+    assert one.contents() == [b"mine!"]
+
+
+def test_an_edit_right_before_the_exchange_is_put_back() -> None:
+    world, [one, other] = devices()
+    one.write("a", b"first")
+    world.settle()
+    ahead(other, "exchange", lambda: other.write("a", b"of the other's user"))
+    one.write("a", b"second")
+    judge(world)
+    assert one.contents() == [b"of the other's user", b"second"]
+
+
+def test_an_edit_of_the_same_size_in_the_tick_of_the_old_one_is_put_back() -> None:
+    """A disk whose times are whole seconds: only reading it tells what came out of the exchange."""
+    world, [one, other] = devices(traits=Traits(mtime_granularity_ns=1_000_000_000))
+    one.write("a", b"first")
+    world.settle()
+    ahead(other, "exchange", lambda: sneak(other, "a", b"mine!"))
+    one.write("a", b"second")
+    judge(world)
+    assert one.contents() == [b"mine!", b"second"]
+
+
+def test_an_edit_right_after_the_exchange_is_a_version() -> None:
+    world, [one, other] = devices()
+    one.write("a", b"first")
+    world.settle()
+    ahead(other, "stat", lambda: other.write("a", b"of the other's user"), "a", after="exchange")
+    one.write("a", b"second")
+    judge(world)
+    assert one.contents() == [b"of the other's user"]
+
+
+def test_an_edit_right_after_a_new_file_appeared_is_a_version() -> None:
+    world, [one, other] = devices()
+    ahead(other, "stat", lambda: other.write("a", b"of the other's user"), "a", after="rename_noreplace")
+    one.write("a", b"first")
+    judge(world)
+    assert one.contents() == [b"of the other's user"]
+
+
+def test_an_edit_right_after_the_exchange_with_our_size_and_time_is_a_version() -> None:
+    """Everything that a stat can say is as we installed it, except for what nobody knows beforehand: ctime."""
+    world, [one, other] = devices()
+    one.write("a", b"first")
+    world.settle()
+    ahead(other, "stat", lambda: sneak(other, "a", b"mine!!"), "a", after="exchange")
+    one.write("a", b"second")
+    judge(world)
+    assert one.contents() == [b"mine!!"]
+
+
+def test_what_appears_right_before_a_new_file_is_not_replaced() -> None:
+    world, [one, other] = devices()
+    ahead(other, "rename_noreplace", lambda: other.write("a", b"of the other's user"))
+    one.write("a", b"first")
+    judge(world)
+    assert one.contents() == [b"first", b"of the other's user"]
+
+
+def test_an_edit_right_before_a_removal_comes_back() -> None:
+    world, [one, other] = devices()
+    one.write("a", b"first")
+    world.settle()
+    world.run(OLD_SECONDS)
+    ahead(other, "rename", lambda: other.write("a", b"of the other's user"), "a")
+    one.remove("a")
+    judge(world)
+    assert one.contents() == [b"of the other's user"]
+
+
+def test_an_edit_right_before_a_move_keeps_its_name() -> None:
+    """Who writes to a name finds it there, whatever somebody elsewhere made of what it had before."""
+    world, [one, other] = devices()
+    one.write("a", b"first")
+    world.settle()
+    world.run(OLD_SECONDS)
+    ahead(other, "rename_noreplace", lambda: other.write("a", b"of the other's user"), "a")
+    one.rename("a", "b")
+    judge(world)
+    assert one.read("a") == b"of the other's user"
+    assert one.read("b") == b"first"
+
+
+def test_what_was_moved_and_then_deleted_stays_deleted() -> None:
+    world, [one, other] = devices()
+    one.write("a", b"first")
+    world.settle()
+    world.run(OLD_SECONDS)
+    ahead(other, "stat", lambda: other.remove("b"), "b", after="rename_noreplace")
+    one.rename("a", "b")
+    judge(world)
+    assert one.tree() == {}
+
+
+# -- what a clock, an inode or an error hides
+
+
+def test_a_second_write_in_one_tick_of_the_clock_is_a_version() -> None:
+    world, [one, other] = devices()
+    world.run(OLD_SECONDS)
+    assert one.wall_ns() == one.wall_ms() * 1_000_000
+    with one.user() as files:
+        files.write_file("a", b"first")
+    one.post(Dirty(frozenset({""}), frozenset({"a"})))
+    begun = world.now
+    while one.store.local("a") is None:
+        world.run(0.0002)
+        assert world.now < begun + TICK_SECONDS, "it was not read within the tick"
+    before = one.files.node("a").mtime_ns
+    one.write("a", b"again")
+    assert one.files.node("a").mtime_ns == before
+    judge(world)
+    assert other.read("a") == b"again"
+
+
+def test_a_directory_made_anew_under_its_old_name_can_be_removed() -> None:
+    world, [one, other] = devices()
+    one.mkdir("d")
+    world.settle()
+    with other.user() as files:
+        files.rmdir("d")
+        files.mkdir("d", 0o755)
+    other.tell("d")
+    world.run(5.0)
+    one.remove("d")
+    judge(world)
+    assert other.tree() == {}
+
+
+def test_what_could_not_be_read_once_is_read_later() -> None:
+    world, [one, other] = devices()
+
+    def fail() -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), "a")
+
+    ahead(one, "open", fail, "a")
+    one.write("a", b"first")
+    world.run(45.0)
+    judge(world)
+    assert other.read("a") == b"first"
+
+
+def flap(device: Device, before_first_look: bool) -> None:
+    """From now on the disk is away whenever a directory is listed, and there whenever nobody looks."""
+    files = device.files
+    usual = files.scan
+
+    def away() -> None:
+        assert device.world.oracle is not None
+        device.world.oracle.look(device)
+        files.unmount("empty")
+
+    if before_first_look:
+
+        def scan(path: str) -> dict[str, object]:
+            files.mount()  # back before anybody looks a second time
+            return {}
+
+        away()
+        device.world.run(5.0)
+        device.stop()
+        del usual
+    else:
+
+        def scan(path: str) -> dict[str, object]:
+            away()
+            found = usual(path)
+            device.world.after(0.0001, files.mount)
+            return dict(found)
+
+    files.scan = scan  # type: ignore[method-assign, assignment]
+
+
+def test_a_disk_that_is_away_whenever_it_is_listed_is_not_empty() -> None:
+    world, [one, other] = devices()
+    one.write("a", b"first")
+    world.settle()
+    files, listed = other.files, other.files.scan
+
+    def scan(path: str) -> dict[str, object]:
+        assert world.oracle is not None
+        world.oracle.look(other)
+        files.unmount("empty")
+        world.after(0.0001, files.mount)
+        return dict(listed(path))
+
+    files.scan = scan  # type: ignore[method-assign, assignment]
+    for _ in range(8):
+        other.post(Dirty(frozenset({""})))
+        world.run(3.0)
+    files.scan = listed  # type: ignore[method-assign]
+    judge(world)
+    assert one.contents() == other.contents() == [b"first"]
+
+
+def test_a_disk_that_comes_back_while_it_is_listed_was_not_empty() -> None:
+    world, [one, other] = devices()
+    one.write("a", b"first")
+    world.settle()
+    files, listed, healthy = other.files, other.files.scan, other.healthy
+
+    def scan(path: str) -> dict[str, object]:
+        found = dict(listed(path))
+        files.mount()
+        return found
+
+    def look() -> str:
+        """The disk goes right before each look that comes before a listing; what lists brings it back."""
+        return healthy()
+
+    files.scan = scan  # type: ignore[method-assign, assignment]
+    other.healthy = look  # type: ignore[method-assign]
+    for _ in range(8):
+        assert world.oracle is not None
+        world.oracle.look(other)
+        files.unmount("empty")
+        other.post(Dirty(frozenset({""})))
+        world.run(3.0)
+        files.mount()
+        world.run(3.0)
+    files.scan = listed  # type: ignore[method-assign]
+    judge(world)
+    assert one.contents() == other.contents() == [b"first"]
+
+
+def test_two_files_of_one_size_are_not_the_same() -> None:
+    world = World(1, 2)
+    world.oracle = Oracle(world)
+    one, other = world.devices
+    one.write("a", b"of one..")
+    other.write("a", b"of other")
+    one.start(created=True)
+    other.start()
+    world.network.dial()
+    judge(world)
+    assert one.contents() == [b"of one..", b"of other"]
+
+
+# -- what messages hide
+
+
+def test_a_delta_after_a_lost_one_does_not_hide_the_gap() -> None:
+    """Found by its number, not by a comparison of the two indexes, which is for what nobody can explain."""
+    world, [one, other] = devices()
+    carry = world.network.carry
+    lost = False
+
+    def drop_one(source: Device, message: object) -> bool:
+        nonlocal lost
+        if lost or source is not one or not isinstance(message, Delta) or not message.records:
+            return False
+        lost = True
+        return True
+
+    send = world.network.send
+
+    def sending(source: Device, target: Device, message: object) -> None:
+        if not drop_one(source, message):
+            send(source, target, message)
+
+    world.network.send = sending  # type: ignore[method-assign, assignment]
+    one.write("a", b"first")
+    world.run(1.0)
+    assert lost
+    one.write("b", b"second")
+    judge(world)
+    assert carry is not None
+    assert other.folder is not None
+    assert other.folder.exchange.faults == {}
+    assert other.contents() == [b"first", b"second"]
+
+
+def test_a_database_that_others_know_better_gives_no_dot_a_second_time() -> None:
+    world, [one, other] = devices()
+    one.write("a", b"first")
+    world.settle()
+    old = one.store.snapshot()
+    one.write("b", b"second")
+    one.write("c", b"third")
+    world.settle()
+    part(one, other)
+    one.stop()
+    one.store = old
+    assert world.oracle is not None
+    world.oracle.forgot(one)
+    one.start()
+    join(one, other)
+    world.run(3.0)
+    one.write("d", b"fourth")
+    one.write("e", b"fifth")
+    world.run(10.0)
+    one.write("f", b"sixth")
+    judge(world)
+    assert other.contents() == sorted([b"first", b"second", b"third", b"fourth", b"fifth", b"sixth"])
+
+
+def test_a_lost_database_does_not_bring_back_what_was_deleted_meanwhile() -> None:
+    world, [one, other] = devices()
+    one.write("a", b"first")
+    one.write("b", b"second")
+    world.settle()
+    other.stop()
+    other.store = MemoryStore()
+    assert world.oracle is not None
+    one.write("a", b"edited while it was away")
+    world.run(5.0)
+    other.start()
+    judge(world)
+    assert b"edited while it was away" in one.contents()
+    assert other.folder is not None
+    assert not other.folder.ledger.seq or b"first" in one.contents()
+
+
+def test_a_member_that_cannot_have_a_file_is_not_identical() -> None:
+    world, [one, other] = devices()
+    other.files.capacity = other.files._disk.used + 50
+    one.write("a", b"a" * 5000)
+    world.run(10.0)
+    assert one.folder is not None
+    [member] = one.folder.status().members
+    assert not member.identical
+    assert member.need_files == 1
+    other.files.capacity = 1 << 40
+    judge(world)
+    assert other.read("a") == b"a" * 5000
+
+
+# -- what two users do at once
+
+
+def test_a_file_gives_way_to_a_directory_with_something_in_it() -> None:
+    world, [one, other] = devices()
+    one.mkdir("d")
+    one.write("d/x", b"first")
+    world.settle()
+    part(one, other)
+    one.remove("d")
+    one.write("d", b"a file")
+    other.write("d/x", b"edited")
+    world.run(5.0)
+    judge(world)
+    assert one.tree()["d"] == (Kind.DIRECTORY, None)
+    assert one.read("d/x") == b"edited"
+    assert one.contents() == [b"a file", b"edited"]
+
+
+def rivals() -> tuple[World, Device, Device]:
+    """Both wrote to one name while apart, and know so; nobody could fetch the other's bytes yet. The first's wins."""
+    world, [one, other] = devices()
+    part(one, other)
+    other.write("a", b"of the other")
+    world.run(3.0)
+    one.write("a", b"of the first")
+    world.run(3.0)
+    world.network.lost_lanes = 1.0
+    join(one, other)
+    world.run(3.0)
+    assert other.read("a") == b"of the other"
+    assert other.folder is not None
+    assert len(other.folder.ledger.register("a")) == 2
+    return world, one, other
+
+
+def test_an_edit_of_what_is_about_to_become_a_conflict_copy_replaces_it() -> None:
+    world, one, other = rivals()
+    other.write("a", b"of the other, edited")
+    world.run(3.0)
+    judge(world)
+    assert one.contents() == [b"of the first", b"of the other, edited"]
+
+
+def test_an_edit_that_says_what_the_rival_says_ends_the_conflict() -> None:
+    world, one, other = rivals()
+    other.write("a", b"of the first")
+    world.run(3.0)
+    judge(world)
+    assert one.contents() == [b"of the first"]
+
+
+def test_an_edit_does_not_cover_what_was_only_received() -> None:
+    world, one, other = rivals()
+    other.write("a", b"of the other, edited")
+    judge(world)
+    assert b"of the first" in one.contents()
+
+
+def test_a_file_that_was_fetched_for_one_name_is_there_when_it_is_wanted_again() -> None:
+    world, [one, other] = devices()
+    one.write("a", b"first")
+    world.settle()
+    ahead(other, "exchange", lambda: other.write("a", b"mine"))
+    one.write("a", b"second" * 1000)
+    judge(world)
+    assert one.contents() == sorted([b"mine", b"second" * 1000])
+
+
+# -- liars
+
+
+def lied_to(*lies: str) -> None:
+    world, [one, other] = devices()
+    oracle = world.oracle
+    assert oracle is not None
+    oracle.lies = True
+    liar = Liar(world, world.rng)
+    one.write("a", b"first")
+    world.run(5.0)
+    for lie in lies:
+        liar.lie(lie, other, one, "a")
+        world.run(1.0)
+        one.write("b", b"second")
+        other.write("c", b"third")
+        world.run(3.0)
+    world.network.cut_all_of(liar)
+    judge(world)
+    assert {b"first", b"second", b"third"} <= set(one.contents()) & set(other.contents())
+
+
+def test_a_forged_deletion_deletes_nothing() -> None:
+    lied_to("forge")
+
+
+def test_a_clock_alone_removes_nothing() -> None:
+    lied_to("claim all")
+
+
+def test_a_context_of_the_future_swallows_no_edit() -> None:
+    world, [one, other] = devices()
+    oracle = world.oracle
+    assert oracle is not None
+    oracle.lies = True
+    liar = Liar(world, world.rng)
+    one.write("a", b"first")
+    world.run(5.0)
+    liar.lie("cover the future", other, other, "a")
+    world.run(3.0)
+    other.remove("a")
+    other.write("a", b"second")
+    world.run(3.0)
+    other.write("a", b"third")
+    world.run(3.0)
+    world.network.cut_all_of(liar)
+    judge(world)
+    assert b"third" in one.contents()
