@@ -128,6 +128,16 @@ class Peer:
             if self._unsent_bytes > UNSENT_LIMIT:
                 self.close("it does not take what it is sent")
 
+    def withdraw(self, folder: FolderId) -> None:
+        """The folder is halted here: what is under way for it ends, and no answer to it reaches its next thread."""
+        self.session.withdraw(folder)
+        self.flush()
+        self._left(folder)
+        waiting = [self._asks.get_nowait() for _ in range(self._asks.qsize())]
+        for other, ask in waiting:
+            if other != folder:
+                self._asks.put_nowait((other, ask))
+
     @property
     def title(self) -> str:
         """For the log."""
@@ -208,6 +218,7 @@ class Peer:
     def _left(self, folder: FolderId) -> None:
         if folder in self._announced and self.device is not None:
             self._announced.discard(folder)
+            self._askers = [asker for asker in self._askers if not asker.abandon(folder)]
             if thread := self._find(folder):
                 thread.post(MemberDown(self.device))
 
@@ -257,8 +268,14 @@ class Peer:
                     assert self.device is not None
                     asker = Asker(self.device, await self.link.open_lane(), self._find)
                     self._askers.append(asker)
-                    lanes.create_task(asker.take_answers())
-                await asker.ask(folder, ask)
+                    lanes.create_task(self._run_asker(asker))
+                if folder in self._announced:  # else it was withdrawn while the lane was opened
+                    await asker.ask(folder, ask)
+
+    async def _run_asker(self, asker: Asker) -> None:
+        await asker.take_answers()
+        if asker in self._askers:
+            self._askers.remove(asker)
 
     def _find_joined(self, folder: FolderId) -> FolderThread | None:
         return self._find(folder) if folder in self._announced else None
