@@ -15,7 +15,6 @@ from swarm.errors import EXIT_USAGE, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import PurePath
 
 DEFAULT: Final = "default"  # where a setting may come from
 FILE: Final = "config.toml"
@@ -92,7 +91,7 @@ class Config:
         )
 
 
-def described(config: Config, home: str | PurePath, name: str) -> dict[str, Any]:
+def described(config: Config, home: str, name: str) -> dict[str, Any]:
     """The object of `swarm config --json`. name: of the device."""
     values = {
         "listen": str(config.listen),
@@ -106,7 +105,7 @@ def described(config: Config, home: str | PurePath, name: str) -> dict[str, Any]
         "log-level": config.log_level,
     }
     settings = [{"key": key, "value": value, "from": config.sources.get(key, DEFAULT)} for key, value in values.items()]
-    return {"home": str(home), "name": name, "file": f"{home}/config.toml", "settings": settings}
+    return {"home": home, "name": name, "file": f"{home}/config.toml", "settings": settings}
 
 
 def parse_config(text: str) -> Config:

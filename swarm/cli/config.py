@@ -54,7 +54,7 @@ def _settings() -> dict[str, Any]:
 
     home = place.home()
     name = os.environ.get("SWARM_DEVICE_NAME") or os.uname().nodename
-    return {**described(read_config(home / "config.toml"), home, name), "running": False}
+    return {**described(read_config(home / "config.toml"), str(home), name), "running": False}
 
 
 def _toml(value: Any) -> str:

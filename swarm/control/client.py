@@ -24,7 +24,7 @@ class NotRunning(UserError):
 
     def __init__(self) -> None:
         super().__init__(
-            "not running", "swarm run starts the daemon here; swarm share and swarm join, in the background"
+            "not running", "swarm run starts the daemon here; swarm share, join and resume, in the background"
         )
 
 

@@ -7,6 +7,7 @@ leave them with the old file.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
@@ -32,14 +33,19 @@ class RotatingStderr(logging.StreamHandler[TextIO]):
         super().emit(record)
         try:
             if os.fstat(2).st_size > self._limit:
-                self._log.replace(self._log.with_suffix(".log.1"))
-                write_to(self._log)
+                write_to(self._log, self._limit)
         except OSError:  # a full disk, a directory that is gone: the log goes on where it is
             return
 
 
-def write_to(log: Path) -> None:
-    """Sends stdout and stderr to the log from here on. Only under the home's lock. Raises OSError."""
+def write_to(log: Path, limit: int = MAX_LOG) -> None:
+    """Sends stdout and stderr to the log from here on, to a new one where it is full.
+
+    Only under the home's lock. Raises OSError.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        if log.stat().st_size > limit:
+            log.replace(log.with_suffix(".log.1"))
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(log, flags, 0o600)
     try:

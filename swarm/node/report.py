@@ -50,7 +50,7 @@ def state_of(report: FolderReport) -> tuple[str, str | None]:
     status = report.status
     if report.paused_until is not None:
         later = isfinite(report.paused_until)
-        return "paused", f"until {_moment(report.paused_until)}" if later else "swarm resume goes on"
+        return "paused", f"until {_moment(report.paused_until)}" if later else "until swarm resume"
     if report.failure is not None:
         state = "waiting" if isinstance(report.failure, Unavailable) else "error"
         return state, report.failure.message

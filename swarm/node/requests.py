@@ -246,7 +246,7 @@ class Requests:
             known = now
 
     async def config(self) -> dict[str, Any]:
-        return described(self._node.config, self._node.home.path, self._node.name)
+        return described(self._node.config, str(self._node.home.path), self._node.name)
 
     async def status(self) -> dict[str, Any]:
         return {
