@@ -87,6 +87,8 @@ def _particulars(folder: dict[str, Any]) -> list[str]:
         lines.append("  " + _colour(text, "red" if state in ("held", "error") else "yellow"))
     if folder["conflicts"]:
         lines.append("  " + _colour(plural(folder["conflicts"], "conflict"), "yellow"))
+    if folder.get("local_changes") and state != "held":
+        lines.append("  " + _colour(plural(folder["local_changes"], "local change"), "yellow"))
     if folder["cannot"]:
         lines.append("  " + _colour(f"{plural(folder['cannot'], 'file')} cannot be held by this device", "yellow"))
     return lines

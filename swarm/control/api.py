@@ -23,6 +23,7 @@ from starlette.responses import JSONResponse, StreamingResponse
 from starlette.routing import Route
 
 from swarm import __version__
+from swarm.control import past
 from swarm.control.arguments import Arguments
 from swarm.errors import EXIT_FAILED, EXIT_HELD, EXIT_NOT_FOUND, EXIT_USAGE, SwarmError, UserError
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from swarm.control.daemon import Daemon
+    from swarm.control.past import Past
 
     Answer = Coroutine[Any, Any, dict[str, Any]]
     Verb = Callable[[Daemon, Arguments], Answer]
@@ -134,6 +136,7 @@ _CHANGES: Final[dict[str, Verb]] = {
     "key": _key,
     "stop": _stop,
 }
+_PAST: Final = past.VERBS
 _QUESTIONS: Final[dict[str, Verb]] = {"status": _status, "config": _config, "ping": _ping}
 _DROPPED_WITH_CLIENT: Final = (
     _wait  # the others go on: Ctrl-C in a join detaches, and must not leave half a join behind
@@ -147,6 +150,9 @@ class Api:
         self._daemon = daemon
         self._ending = asyncio.Event()
         routes = [Route(f"/v1/{name}", self._endpoint(verb), methods=["POST"]) for name, verb in _CHANGES.items()]
+        routes += [
+            Route(f"/v1/{name}", self._endpoint(_of_past(verb)), methods=["POST"]) for name, verb in _PAST.items()
+        ]
         routes += [Route(f"/v1/{name}", self._endpoint(verb), methods=["GET"]) for name, verb in _QUESTIONS.items()]
         routes.append(Route("/v1/events", self._events, methods=["GET"]))
         self.application = Starlette(routes=routes, exception_handlers={HTTPException: _no_such_address})
@@ -210,6 +216,10 @@ class Api:
             for task in (work, *interruptions):
                 task.cancel()
             await asyncio.gather(work, *interruptions, return_exceptions=True)
+
+
+def _of_past(verb: Callable[[Past, Arguments], Answer]) -> Verb:
+    return lambda daemon, arguments: verb(daemon.past, arguments)
 
 
 async def _read_body(request: Request) -> bytes:

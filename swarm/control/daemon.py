@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from swarm.control.past import Past
+
 
 @dataclass(frozen=True, slots=True)
 class Shared:
     """The answer to share and join."""
 
-    key: str  # the write key with current hints, one line (a secret)
+    key: str  # the write key, or a reader's own, with current hints, one line (a secret)
     folder: str  # the folder's id, hex
     name: str
     path: str  # absolute
@@ -49,6 +51,11 @@ class Preview:
 
 class Daemon(Protocol):
     """Every method may raise UserError, whose message, hint and exit code go back to the command line as they are."""
+
+    @property
+    def past(self) -> Past:
+        """What it may be asked about history."""
+        ...
 
     async def share(self, path: str, name: str | None) -> Shared:
         """Shares an absolute path, created if missing. Sharing it again gives the same secret."""

@@ -14,6 +14,7 @@ Two jobs on one temp must not run at once; the order of the engine's effects is 
 from __future__ import annotations
 
 import errno
+from string import hexdigits
 from typing import TYPE_CHECKING
 
 from swarm.content.chunk import MIN_CHUNK, chunk_id
@@ -21,8 +22,9 @@ from swarm.content.manifest import single_chunk_content
 from swarm.disk.history import ensure_directory
 from swarm.disk.refusal import sentence
 from swarm.disk.sender import ChunkReader
-from swarm.ids import Kind, parent_of
+from swarm.ids import HASH_BYTES, Kind, parent_of
 from swarm.sync.events import ChunksStored, FilesStored, TempPrepared
+from swarm.sync.files import OURS
 
 if TYPE_CHECKING:
     from swarm.content.chunk import ChunkRef
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 FLUSH_EVERY = 8 << 20  # bytes; so that the last fsync of a large file finds little left to write
 TEMP_MODE = 0o600
+TEMPS = f"{OURS}/tmp"
 KEPT_FREE = 1 << 20  # bytes that no fetch takes: the index needs some, and a user who cannot write blames us rightly
 
 
@@ -145,6 +148,17 @@ def drop(files: FileSystem, temp: str) -> None:
         _clear(files, temp)
     except OSError:
         return
+
+
+def sweep(files: FileSystem) -> None:
+    """Removes every temp of a content. To be called where jobs on temps are done, when none is wanted."""
+    try:
+        names = files.list(TEMPS)
+    except OSError:
+        return
+    for name in names:
+        if len(name) == 2 * HASH_BYTES and not name.strip(hexdigits):
+            drop(files, f"{TEMPS}/{name}")
 
 
 def make_temp(files: FileSystem, temp: str) -> Writer:

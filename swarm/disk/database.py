@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CorruptDatabase", "SqliteStore", "fingerprint", "set_aside"]
 
-MAX_REGISTERS = 4096  # kept in memory: about 4 MB
+MAX_REGISTERS = 8192  # kept in memory: about 12 MB
 _ABOVE_ALL_TEXT = b""  # SQLite sorts every BLOB after every text
 _LOCAL = "kind, size, mode, mtime_ns, ctime_ns, inode, content, target, installed, copy_of"
 _ENTRY = struct.Struct(">16sQ")  # of a context: origin, seq
@@ -193,7 +193,7 @@ class SqliteStore:
                 _storable(local.inode),
                 local.content,
                 local.target,
-                b"".join(_ENTRY.pack(origin, seq) for origin, seq in local.installed),
+                _packed(local.installed),
                 local.copy_of,
             ),
         )
@@ -214,6 +214,17 @@ class SqliteStore:
             (content, limit),
         )
         return [path for (path,) in rows]
+
+    # -- local changes
+
+    def changes(self) -> dict[str, Context]:
+        return {path: _context(base) for path, base in self._file.all("SELECT path, base FROM change", ())}
+
+    def put_change(self, path: str, base: Context | None) -> None:
+        if base is None:
+            self._file.change("DELETE FROM change WHERE path = ?", (path,))
+        else:
+            self._file.change("INSERT OR REPLACE INTO change VALUES (?, ?)", (path, _packed(base)))
 
     # -- manifests and chunks
 
@@ -333,6 +344,10 @@ def _local(row: Sequence[Any]) -> Local:
         installed=_context(installed),
         copy_of=copy_of,
     )
+
+
+def _packed(context: Context) -> bytes:
+    return b"".join(_ENTRY.pack(origin, seq) for origin, seq in context)
 
 
 def _context(raw: bytes) -> Context:

@@ -85,7 +85,8 @@ def ensure_directory(files: FileSystem, directory: str) -> list[str]:
         files.stat(directory)
         return []  # a name in the way, if it is no directory, is for the caller to stumble over
     except FileNotFoundError:
-        pass
+        if directory == OURS:
+            raise  # it holds the marker and is made once: without it the folder is not there, and nothing is made anew
     parent = parent_of(directory)
     made = ensure_directory(files, parent) if parent else []
     try:

@@ -61,7 +61,7 @@ from swarm.ids import Kind, parent_of
 from swarm.index.paths import fold
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from swarm.sync.files import FileSystem, Stat
     from swarm.sync.store import Local
@@ -160,6 +160,10 @@ class Placement:
         self._touch(source)
         self._touch(path)
         if not self._is(path, expected):
+            try:
+                self.files.stat(path)
+            except FileNotFoundError:
+                return  # moved, and then taken away by the user: to be seen by the next scan, not to be done again
             self._return(path, source)
             raise Raced
 
@@ -169,7 +173,7 @@ class Placement:
         """Makes durable what was done so far, each directory once."""
         if not self.metadata_changed and len(self.touched) < SYNC_ALL_FROM:
             try:
-                for directory in self.touched:
+                for directory in _with_all_above(self.touched):  # a user's new directory may not be durable yet
                     self.files.sync_directory(directory)
             except OSError:
                 pass  # renamed by the user, most likely; the names in it are still to be made durable
@@ -335,6 +339,17 @@ def late_writes(files: FileSystem, entries: list[Late]) -> list[Late]:
         if not _unchanged(stat, entry.stat):
             changed.append(entry._replace(stat=stat))
     return changed
+
+
+def _with_all_above(directories: Iterable[str]) -> dict[str, None]:
+    """In an order in which each comes after the directory that holds it; "" is the root."""
+    found: dict[str, None] = {}
+    for directory in directories:
+        way = [directory]
+        while way[-1] and parent_of(way[-1]) not in found:
+            way.append(parent_of(way[-1]))
+        found.update(dict.fromkeys(reversed(way)))
+    return found
 
 
 def _alike(stat: Stat, expected: Local) -> bool:

@@ -71,7 +71,10 @@ CREATE TABLE place(file INTEGER, offset INTEGER, chunk BLOB NOT NULL, length INT
 CREATE INDEX place_by_chunk ON place(chunk);
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST,)
+# What the user of a device that may only read made of its paths.
+_CHANGES = "CREATE TABLE change(path TEXT PRIMARY KEY, base BLOB NOT NULL) WITHOUT ROWID;"
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _CHANGES)
 
 # Every B-tree of the tables above, read through once at both ends when a file is opened: (table, its first key column).
 PROBES: tuple[tuple[str, str], ...] = (
@@ -90,6 +93,7 @@ PROBES: tuple[tuple[str, str], ...] = (
     ("claim", "source"),
     ("local", "path"),
     ("local", "parent"),
+    ("change", "path"),
     ("manifest_node", "id"),
     ("file", "path"),
     ("place", "file"),

@@ -80,6 +80,7 @@ class Scuttlebutt:
         if resend:
             peer.sent.clear()
             peer.unconfirmed.clear()
+            peer.introduced.clear()
         while peer.unconfirmed and clock.get(peer.unconfirmed[0].origin, 0) >= peer.unconfirmed[0].upto:
             peer.unconfirmed.popleft()
 

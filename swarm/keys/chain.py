@@ -40,6 +40,7 @@ class FolderKeys:
     role: Role
     verify_key: bytes  # vk, 32 bytes: checks write certificates
     _seeds: dict[Role, bytes] = field(repr=False, hash=False)  # of this role and every role below it, 32 bytes each
+    _known: dict[bytes, bytes] = field(repr=False, hash=False, compare=False, default_factory=dict)
 
     @classmethod
     def create(cls, owner_seed: bytes) -> FolderKeys:
@@ -82,11 +83,11 @@ class FolderKeys:
         seed = self._seed(Role.READ, "seal key")
         if epoch != self.epoch:
             raise Unavailable(f"this version of swarm has no key of epoch {epoch}", "update swarm")
-        return kdf(seed, b"swarm1.seal")
+        return self._derived(seed, b"swarm1.seal")
 
     def path_key(self) -> bytes:
         """K_path, 32 bytes: turns paths into path keys. The same in every epoch."""
-        return kdf(self._seed(Role.READ, "path key"), b"swarm1.path")
+        return self._derived(self._seed(Role.READ, "path key"), b"swarm1.path")
 
     def chunk_key(self) -> bytes:
         """K_chunk, 32 bytes: turns chunks into chunk ids. The same in every epoch."""
@@ -118,6 +119,13 @@ class FolderKeys:
     def owner_key(self) -> bytes:
         """ok, the owner's public key, 32 bytes. Only the owner can derive it; others read it in the genesis."""
         return key_pair(self._seed(Role.OWNER, "owner public key"))[0]
+
+    def _derived(self, seed: bytes, context: bytes) -> bytes:
+        """Derived once: these two are wanted for every record."""
+        key = self._known.get(context)
+        if key is None:
+            key = self._known[context] = kdf(seed, context)
+        return key
 
     def _seed(self, role: Role, what: str) -> bytes:
         if not self.role.holds(role):

@@ -19,12 +19,13 @@ from aioquic.quic.packet import QuicFrameType, QuicPacketType
 from aioquic.quic.packet_builder import QuicDeliveryState, QuicPacketBuilder
 from aioquic.tls import Epoch
 
-from swarm.net.path_mtu import PathMtu
+from swarm.net.path_mtu import BASE, PathMtu
 from swarm.net.recovery import CoarsePacer, WatchedReno
 
 if TYPE_CHECKING:
+    from aioquic.buffer import Buffer  # type: ignore[attr-defined]
     from aioquic.quic.configuration import QuicConfiguration
-    from aioquic.quic.connection import NetworkAddress
+    from aioquic.quic.connection import NetworkAddress, QuicReceiveContext
     from aioquic.quic.events import ConnectionTerminated
     from aioquic.quic.packet_builder import QuicSentPacket
     from aioquic.quic.recovery import QuicPacketSpace
@@ -38,6 +39,7 @@ STREAM_WINDOW = 4 << 20  # bytes unread on one lane: 80 MB/s at a round trip of 
 LINK_WINDOW = 16 << 20  # bytes unread on one link
 CREDIT_STEP = 4  # new credit is announced when a quarter of the window has been taken
 
+LONGEST_PROBE = 0.25  # seconds between probes of a silent path, where QUIC would double them for ever
 MAX_HANDSHAKE = 16 * 1024  # bytes of TLS messages: ours are below 2 kB; TLS itself would collect 16 MB for one message
 MAX_GAPS = 4096  # holes in one lane's arrivals: a full window at 1,200 bytes with every other packet lost has 1,750
 MAX_UNACKNOWLEDGED = 32_768  # packets: a full link window at 1,200 bytes is 14,000; a peer that never answers grows it
@@ -63,6 +65,8 @@ class CappedConnection(QuicConnection):
         self.trusted = False
         self._path = PathMtu()
         self._lanes = lanes
+        self._challenge: bytes | None = None  # sent to where the peer may be now, and not answered
+        self._met = False  # it was
         self._taken: dict[int, int] = {}  # bytes that the application took, by stream
         self._taken_in_all = 0
         control = 0 if self._is_client else 1  # lane 0 is opened by the side that dials
@@ -93,6 +97,12 @@ class CappedConnection(QuicConnection):
         """When the last authentic packet arrived after the handshake, on the caller's clock; 0 before."""
         space = self._spaces.get(Epoch.ONE_RTT)
         return (space.largest_received_time or 0.0) if space is not None else 0.0
+
+    @property
+    def newest(self) -> int:
+        """The highest number of an authentic packet after the handshake; -1 before the first."""
+        space = self._spaces.get(Epoch.ONE_RTT)
+        return space.largest_received_packet if space is not None else -1
 
     @property
     def round_trip(self) -> float | None:
@@ -199,6 +209,10 @@ class CappedConnection(QuicConnection):
         return datagrams
 
     def get_timer(self) -> float | None:
+        if self.trusted:  # a lost path comes back at a moment that nobody announces; one packet in 250 ms floods nobody
+            patience = max(LONGEST_PROBE, 2 * self._loss.get_probe_timeout())
+            while self._loss._pto_count and self._loss.get_probe_timeout() * 2**self._loss._pto_count > patience:
+                self._loss._pto_count -= 1
         timer = super().get_timer()
         wake = self._path.wake_at
         return timer if wake is None or timer is None or not self._handshake_confirmed else min(timer, wake)
@@ -212,6 +226,33 @@ class CappedConnection(QuicConnection):
 
     def _probe(self, size: int, now: float) -> list[tuple[bytes, NetworkAddress]]:
         """One PING padded to `size` bytes, not counted by congestion control (RFC 9000, section 14.4)."""
+        builder = self._packet(size)
+        buffer = builder.start_frame(QuicFrameType.PING, handler=self._on_probe_delivery, handler_args=(size,))
+        buffer.push_bytes(bytes(builder.remaining_buffer_space))
+        return self._send_alone(builder, now)
+
+    def challenge(self, data: bytes, now: float) -> list[bytes]:
+        """A small packet that asks whether the peer is where it will be sent. `data`: 8 bytes drawn for it."""
+        if not self._handshake_confirmed or self._close_pending or self._state in END_STATES:
+            return []
+        self._challenge = data
+        builder = self._packet(BASE)
+        builder.start_frame(QuicFrameType.PATH_CHALLENGE, capacity=9).push_bytes(data)
+        return [datagram for datagram, _ in self._send_alone(builder, now)]
+
+    def challenge_met(self) -> bool:
+        """Has the last challenge been answered? Says so once."""
+        met, self._met = self._met, False
+        return met
+
+    def _handle_path_response_frame(self, context: QuicReceiveContext, frame_type: int, buf: Buffer) -> None:
+        start = buf.tell()
+        super()._handle_path_response_frame(context, frame_type, buf)
+        if self._challenge is not None and buf.data_slice(start, buf.tell()) == self._challenge:
+            self._challenge = None
+            self._met = True
+
+    def _packet(self, size: int) -> QuicPacketBuilder:
         builder = QuicPacketBuilder(
             host_cid=self.host_cid,
             is_client=self._is_client,
@@ -221,8 +262,9 @@ class CappedConnection(QuicConnection):
             version=self._version or 0,
         )
         builder.start_packet(QuicPacketType.ONE_RTT, self._cryptos[Epoch.ONE_RTT])
-        buffer = builder.start_frame(QuicFrameType.PING, handler=self._on_probe_delivery, handler_args=(size,))
-        buffer.push_bytes(bytes(builder.remaining_buffer_space))
+        return builder
+
+    def _send_alone(self, builder: QuicPacketBuilder, now: float) -> list[tuple[bytes, NetworkAddress]]:
         packet: QuicSentPacket | None = builder._packet
         assert packet is not None
         packet.in_flight = False

@@ -1,7 +1,8 @@
 """What carries one connection's datagrams: the layer below QUIC, where routes change and QUIC never knows.
 
 aioquic takes addresses for opaque and compares them only; every connection is given the same one for life, and its
-carrier decides where a datagram really goes. Today that is one place, the one dialled or first heard from.
+carrier decides where a datagram really goes: to where the peer was dialled or first heard from, until it has proved
+that it is elsewhere (swarm.net.rebinding).
 """
 
 from __future__ import annotations
@@ -32,6 +33,10 @@ class Carrier(Protocol):
         """Sends or drops each; returns why, when the system refused some."""
         ...
 
+    def try_out(self, datagrams: Sequence[bytes], address: tuple[str, int]) -> None:
+        """Sends to where the peer may be now. `address` is set once it has answered from there."""
+        ...
+
 
 class DirectCarrier:
     """UDP straight to an address."""
@@ -50,3 +55,6 @@ class DirectCarrier:
 
     def send(self, datagrams: Sequence[bytes]) -> OSError | None:
         return self._datagrams.send(datagrams, self.address)
+
+    def try_out(self, datagrams: Sequence[bytes], address: tuple[str, int]) -> None:
+        self._datagrams.send(datagrams, address)

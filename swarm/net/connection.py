@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import math
+import os
 from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
@@ -22,6 +23,7 @@ from swarm.errors import BadPeer, SwarmError, Unavailable
 from swarm.net.carrier import VIRTUAL_ADDRESS
 from swarm.net.lane import CONTROL_STREAM, QuicLane, again
 from swarm.net.patience import Judgement, Patience
+from swarm.net.rebinding import Rebinding
 
 if TYPE_CHECKING:
     from aioquic.quic.events import ConnectionTerminated, QuicEvent
@@ -36,6 +38,7 @@ UNSENT_LANE = 64 << 10  # but not those of a lane with less than this: the contr
 LONGEST_REASON = 120  # characters of what a peer gives as its reason for closing
 FAREWELLS = 3  # times that our close is repeated to a peer that still sends, in the LINGER seconds after it
 LINGER = 2.0
+CHALLENGE_BYTES = 8  # RFC 9000, section 19.17
 SHORTEST_SLEEP = 0.001  # seconds: the loop's timers are no finer, and a full socket must not make it spin
 TRAFFIC_SECRETS = ("CLIENT_TRAFFIC_SECRET_0", "SERVER_TRAFFIC_SECRET_0")
 
@@ -104,6 +107,7 @@ class Connection:
         self._closed = asyncio.Event()
         self._failure: SwarmError | None = None
         self._claimed: set[bytes] = set()
+        self._rebinding = Rebinding(carrier.address)
         self._farewell: list[bytes] = []
         self._farewells = 0
         self._soon: asyncio.Handle | None = None
@@ -186,7 +190,7 @@ class Connection:
     def begin(self, addressed_to: bytes, datagram: bytes) -> None:
         """The first datagram of somebody who dialled us. Nothing is kept of one that does not decrypt."""
         self._claim(addressed_to)  # the peer's choice, until it knows an id of ours
-        self.receive(datagram)
+        self.receive(datagram, self._carrier.address)
         if not self._quic.begun:
             self._end(Unavailable("not a handshake"), tell=False)
 
@@ -198,17 +202,37 @@ class Connection:
         if self._failure is not None:
             raise Unavailable(self._failure.message)
 
-    def receive(self, datagram: bytes) -> None:
-        """One datagram for this connection. `batch_received` must follow."""
+    def receive(self, datagram: bytes, address: tuple[str, int]) -> None:
+        """One datagram for this connection, from `address`. `batch_received` must follow."""
         if self._failure is not None:
             if self._farewells:
                 self._farewells -= 1
                 self._carrier.send(self._farewell)
             return
+        newest = self._quic.newest
         try:
             self._quic.receive_datagram(datagram, VIRTUAL_ADDRESS, self._loop.time())
+            if self._quic.trusted and self._quic.newest > newest:
+                self._follow(address)
         except Exception as error:  # whatever a stranger's bytes can provoke in a library ends here
             self._end(BadPeer(f"the peer's packet could not be handled: {type(error).__name__}"), "bad packet")
+
+    def _follow(self, address: tuple[str, int]) -> None:
+        """An authentic packet, newer than all before, came from there."""
+        now = self._loop.time()
+        if self._quic.challenge_met() and (proved := self._rebinding.proved()) is not None:
+            self.address = self._carrier.address = proved
+            self._quic.send_ping(0)  # what was lost on the old way is noticed at once
+        elif self._rebinding.heard(address, now):
+            self._carrier.try_out(self._quic.challenge(os.urandom(CHALLENGE_BYTES), now), address)
+
+    def wake(self) -> None:
+        """See `swarm.net.network.Network`."""
+        now = self._loop.time()
+        if self._failure is None and self._quic.trusted and self._patience.hasten(now):
+            self._quic.send_ping(0)
+            self._arm(now)
+            self._transmit_soon()
 
     def batch_received(self) -> None:
         """All that the socket had for us went through `receive`."""

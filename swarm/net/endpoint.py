@@ -147,6 +147,11 @@ class Endpoint:
         if not self._closed:
             self._datagrams.send([data], address)
 
+    def wake(self) -> None:
+        """See `swarm.net.network.Network`."""
+        for connection in list(self._links):
+            connection.wake()
+
     # Dialling.
 
     async def _resolve(self, host: str, port: int) -> list[Address]:
@@ -237,7 +242,7 @@ class Endpoint:
             return  # nobody of ours sends these
         connection = self._by_id.get(_destination(data))
         if connection is not None:
-            connection.receive(data)
+            connection.receive(data, address)
             self._touched[connection] = None
         elif data[0] & LONG_HEADER and len(data) >= BASE:
             self._greet(data, address)

@@ -17,4 +17,5 @@ class Limits:
     lanes: int = 16  # open at once by the peer, beside the control lane
     quiet_seconds: float = 5.0  # silence after which the peer is pinged
     lost_seconds: float = 7.0  # silence after that ping until the peer counts as gone
+    wake_seconds: float = 1.5  # the same after this machine slept or its addresses changed: the peer may be gone long
     idle_seconds: float = 30.0  # QUIC's own idle timeout, the backstop

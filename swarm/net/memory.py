@@ -278,6 +278,12 @@ class MemoryEndpoint:
             raise Unavailable("this endpoint is closed" if self._closed else "no time to dial")
         return self._network.connect(self, (host, port))
 
+    def send_other(self, data: bytes, address: Address) -> None:
+        """See `swarm.net.network.Network`. Lost: nobody in memory listens for what is not a link."""
+
+    def wake(self) -> None:
+        """See `swarm.net.network.Network`. Nothing sleeps here, and a cut is known at once."""
+
     async def close(self) -> None:
         """See `swarm.net.network.Network`."""
         if not self._closed:

@@ -24,6 +24,14 @@ class Network(Protocol):
         """A link whose handshake is complete. `timeout`: seconds. Raises Unavailable, with the reason."""
         ...
 
+    def send_other(self, data: bytes, address: tuple[str, int]) -> None:
+        """Sends one datagram that belongs to no link (its first byte below 0x40). It may be lost."""
+        ...
+
+    def wake(self) -> None:
+        """This machine slept, or its addresses changed: every link is asked for a sign of life, and given up soon."""
+        ...
+
     async def close(self) -> None:
         """Ends every link and stops listening."""
         ...

@@ -33,6 +33,7 @@ class Patience:
         self._deadline = math.inf if dialled else now + limits.stranger_seconds
         self._established_at: float | None = None
         self._pinged_at: float | None = None
+        self._grace = limits.lost_seconds  # for the answer to that ping
 
     def established(self, now: float) -> None:
         """The handshake is complete."""
@@ -42,6 +43,14 @@ class Patience:
     def trusted(self) -> None:
         """It has proved who it is."""
         self._deadline = math.inf
+
+    def hasten(self, now: float) -> bool:
+        """Something happened that may have ended the link. True: ping it now, and the answer must come soon."""
+        if self._established_at is None or self._pinged_at is not None:
+            return False
+        self._pinged_at = now
+        self._grace = self._limits.wake_seconds
+        return True
 
     def judge(self, heard_at: float, now: float) -> Judgement:
         """`heard_at`: when its last authentic packet came. To be called at `look_at`, or earlier."""
@@ -55,8 +64,9 @@ class Patience:
         if self._pinged_at is None:
             if now >= heard_at + self._limits.quiet_seconds:
                 self._pinged_at = now
+                self._grace = self._limits.lost_seconds
                 return Judgement.PING
-        elif now >= self._pinged_at + self._limits.lost_seconds:
+        elif now >= self._pinged_at + self._grace:
             return Judgement.SILENT
         return Judgement.WAIT
 
@@ -67,5 +77,5 @@ class Patience:
         if self._pinged_at is None:
             look = max(heard_at, self._established_at) + self._limits.quiet_seconds
         else:
-            look = self._pinged_at + self._limits.lost_seconds
+            look = self._pinged_at + self._grace
         return min(look, self._deadline)

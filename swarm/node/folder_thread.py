@@ -120,8 +120,12 @@ class FolderThread:
                 self.post(ScanWanted())
         else:
             self.post(ScanWanted())
+        barrier = self.next_barrier()
+        self.post(Barrier(barrier))
+        return barrier
+
+    def next_barrier(self) -> int:
         self._barrier += 1
-        self.post(Barrier(self._barrier))
         return self._barrier
 
     @property
@@ -152,6 +156,9 @@ class FolderThread:
             except Unavailable as error:
                 log.warning("%s: %s", self.root, error.message)
                 self.failure = error
+            except CorruptDatabase as error:
+                self._set_aside(error)
+                self.failure = Unavailable("the index is damaged and is made anew")
             except SwarmError as error:
                 log.error("%s: %s", self.root, error.message)
                 self.failure = error
@@ -191,9 +198,12 @@ class FolderThread:
         try:
             return SqliteStore(path)
         except CorruptDatabase as error:
-            aside = set_aside(path)
-            log.error("%s: %s It was set aside as %s, and the folder is indexed anew.", self.root, error.message, aside)
+            self._set_aside(error)
             return SqliteStore(path)
+
+    def _set_aside(self, error: CorruptDatabase) -> None:
+        aside = set_aside(str(self.home.database))
+        log.error("%s: %s It was set aside as %s, and the folder is indexed anew.", self.root, error.message, aside)
 
     def _open_folder(self, store: SqliteStore, hands: Hands) -> Folder:
         mark = fingerprint(str(self.home.database))
@@ -246,6 +256,7 @@ class FolderThread:
         """The events of the next step: at least one, or none when it is time to wake."""
         events: list[Event] = []
         idle = False
+        hands.tidy_now_and_then()
         while not events and not self._stopping:
             timeout = HEALTH_INTERVAL if hands.away else IDLE_CHECKPOINT
             if wake is not None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from swarm.disk import assembler, hasher, installer, marker, scanner
 from swarm.disk.late import LateWatch
 from swarm.disk.safefs import SafeFileSystem
+from swarm.disk.tidy import tidy
 from swarm.errors import Unavailable
 from swarm.ids import parent_of
 from swarm.index.record_codec import verify_record
@@ -28,6 +29,7 @@ from swarm.sync.events import (
     Hash,
     HashFailed,
     Health,
+    HistoryDropped,
     OperationsDone,
     PrepareTemp,
     Run,
@@ -35,6 +37,7 @@ from swarm.sync.events import (
     ScanFailed,
     StoreChunks,
     StoreFiles,
+    SweepTemps,
     TempPrepared,
 )
 from swarm.sync.operation import Outcome, Result
@@ -49,11 +52,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("swarm.folder")
 
-POOLS = {"scan": 1, "hash": 2, "temps": 1, "install": 1, "verify": 2}  # threads
+POOLS = {"scan": 1, "hash": 2, "temps": 1, "install": 1, "verify": 2, "tidy": 1}  # threads
+FIRST_TIDY = 60.0  # seconds after the folder was opened: there is more urgent work then
+TIDY_INTERVAL = 3600.0  # seconds; the shortest time that retention knows
 HASH_BATCH = 16  # files that one job reads: handing over each by itself costs more than reading a small one
+HEALTH_SECONDS = 0.25  # between two looks at the folder while pieces of content are written
 VERIFY_PIECE = 64  # signatures that one thread checks in one go
 
-DiskEffect = Scan | Hash | Run | PrepareTemp | StoreChunks | StoreFiles | DropTemp
+DiskEffect = Scan | Hash | Run | PrepareTemp | StoreChunks | StoreFiles | DropTemp | SweepTemps
 
 
 class Hands:
@@ -73,6 +79,8 @@ class Hands:
         self._pools = {pool: ThreadPoolExecutor(threads, f"{pool} {name}") for pool, threads in POOLS.items()}
         self._late = LateWatch()
         self._looking: Future[None] | None = None
+        self._tidy_at = time.monotonic() + FIRST_TIDY
+        self._looked_at = -HEALTH_SECONDS  # by the temps' thread, in the clock of time.monotonic
 
     def close(self) -> None:
         """Waits for the jobs that have begun; the others are dropped."""
@@ -92,7 +100,7 @@ class Hands:
                     hashes.append(effect)
                 case Run():
                     self._submit("install", self._install, [effect])
-                case PrepareTemp() | StoreChunks() | StoreFiles() | DropTemp():
+                case PrepareTemp() | StoreChunks() | StoreFiles() | DropTemp() | SweepTemps():
                     self._submit("temps", self._temp_work, [effect])
         for start in range(0, len(hashes), HASH_BATCH):
             self._submit("hash", self._hash, hashes[start : start + HASH_BATCH])
@@ -111,6 +119,12 @@ class Hands:
             self._looking = self._pools["install"].submit(self._look_for_late_writes)
             return None
         return due
+
+    def tidy_now_and_then(self) -> None:
+        """Lets go of what history need not keep, when it is time."""
+        if time.monotonic() >= self._tidy_at:
+            self._tidy_at = time.monotonic() + TIDY_INTERVAL
+            self._pools["tidy"].submit(self._tidy)
 
     def look_again(self) -> None:
         """The disk was away: is it back?"""
@@ -176,8 +190,32 @@ class Hands:
         if copies:
             self._post(Dirty(frozenset(parent_of(path) for path in copies), frozenset(copies)))
 
+    def _tidy(self) -> None:
+        if self.healthy():
+            return
+        try:
+            disk = os.statvfs(self.root)
+            dropped = tidy(self.files, time.time_ns() // 1_000_000, disk.f_blocks * disk.f_frsize)
+        except OSError as error:
+            log.warning("%s: history cannot be tidied: %s", self.root, error)
+            return
+        if dropped:
+            log.info("%s: %d versions were removed from history", self.root, len(dropped))
+            self._post(HistoryDropped(dropped))
+
+    def _healthy_for(self, effect: Effect) -> str:
+        """Pieces come by the hundred in a second. They go into temps that are open or found beneath our root, so a disk
+        that went a moment ago takes no harm from them."""
+        if isinstance(effect, DropTemp | SweepTemps):
+            return ""
+        if isinstance(effect, StoreChunks | StoreFiles) and time.monotonic() < self._looked_at + HEALTH_SECONDS:
+            return self.away
+        why = self.healthy()
+        self._looked_at = time.monotonic()
+        return why
+
     def _temp_work(self, effect: Effect) -> Event | None:
-        if why := "" if isinstance(effect, DropTemp) else self.healthy():
+        if why := self._healthy_for(effect):
             return failed(effect, why)
         match effect:
             case PrepareTemp():
@@ -188,6 +226,8 @@ class Hands:
                 return assembler.store_files(self.files, effect, self.chunk_key)
             case DropTemp(temp):
                 assembler.drop(self.files, temp)
+            case SweepTemps():
+                assembler.sweep(self.files)
         return None
 
 

@@ -15,6 +15,7 @@ from swarm.control.api import Api
 from swarm.control.server import serve
 from swarm.errors import Unavailable, UserError
 from swarm.net.endpoint import Endpoint
+from swarm.net.tcp_listener import TcpListener
 from swarm.node.log import begin
 from swarm.node.node import Node
 from swarm.node.requests import Requests
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
     from swarm.config import Config
     from swarm.disk.home import Home
-    from swarm.wire.lane import Link
 
 log = logging.getLogger("swarm.node")
 
@@ -54,27 +54,36 @@ async def _run(home: Home, config: Config, on_ready: Callable[[], None]) -> None
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, node.stopping.set)
-    network = await _listen(home, config, node.accept)
+    network = await _listen(home, config, node)
     api = Api(Requests(node))
     control = await serve(api, home.socket)
     try:
-        await node.run(network, on_ready)
+        await node.run(network, on_ready, _listen_on_tcp(network.address))
     finally:
         await control.close()
 
 
-async def _listen(home: Home, config: Config, on_link: Callable[[Link], None]) -> Endpoint:
+async def _listen(home: Home, config: Config, node: Node) -> Endpoint:
     port = config.listen.port
     if not config.listen_given:
         port = _kept_port(home) or port
     try:
-        network = await Endpoint.open(config.listen.host, port, on_link=on_link)
+        network = await Endpoint.open(config.listen.host, port, on_link=node.accept, on_other=node.datagram)
     except Unavailable as error:
         raise UserError(f"cannot listen: {error.message}", "choose another: swarm run --listen HOST:PORT") from error
     if network.address[1] != port or not config.listen_given:
         with contextlib.suppress(OSError):
             (home.path / PORT_FILE).write_text(f"{network.address[1]}\n")
     return network
+
+
+def _listen_on_tcp(address: tuple[str, int]) -> TcpListener | None:
+    """For bulk lanes; all goes over QUIC without it."""
+    try:
+        return TcpListener.open(*address)
+    except Unavailable as error:
+        log.warning("%s: transfers are slower", error.message)
+        return None
 
 
 def _kept_port(home: Home) -> int | None:

@@ -9,24 +9,21 @@ import math
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
-from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 import swarm
-from swarm.errors import SwarmError, Unavailable, UserError
+from swarm.errors import SwarmError, UserError
 from swarm.keys.certificate import Certificate
-from swarm.keys.chain import FolderKeys
 from swarm.keys.device import DeviceKey
-from swarm.keys.hints import parse_invitation
 from swarm.keys.role import Role
 from swarm.node.address_book import AddressBook
-from swarm.node.dialer import Dialer
+from swarm.node.finder import Finder
 from swarm.node.folder_thread import FolderThread
-from swarm.node.own_address import own_addresses
 from swarm.node.peer import Peer
+from swarm.node.shared_folder import SharedFolder
 from swarm.session.rivals import Rival, keeps_newer
 from swarm.session.session import Session
-from swarm.sync.events import Accuse
+from swarm.sync.events import Accuse, ScanWanted
 from swarm.sync.folder import Identity
 
 if TYPE_CHECKING:
@@ -35,9 +32,10 @@ if TYPE_CHECKING:
     from swarm.config import Config
     from swarm.disk.home import FolderHome, Home
     from swarm.ids import DeviceId, FolderId
+    from swarm.keys.chain import FolderKeys
     from swarm.net.network import Network
+    from swarm.net.tcp_listener import TcpListener
     from swarm.node.folder_thread import NetworkEffect
-    from swarm.sync.folder import FolderStatus
     from swarm.wire.lane import Link
 
 log = logging.getLogger("swarm.node")
@@ -46,22 +44,10 @@ READERS = 2  # threads that read content for peers
 STOP_SECONDS = 20.0  # for a folder's thread to end where it is closed and the node lives on
 PAUSE_LOOK = 30.0  # seconds between two looks at the clock while a pause lasts
 SHUN_SECONDS = 30.0  # a member that broke the protocol stays out: it may be a bug of ours, or an old version
+SIMULTANEOUS = (
+    15.0  # seconds; two dials of one moment are not further apart. Who dials later has lost the older session
+)
 SAVE_INTERVAL = 60.0  # seconds between two savings of the address book
-
-
-class SharedFolder:
-    """A folder of this device: its keys, its thread, its name."""
-
-    def __init__(self, home: FolderHome) -> None:
-        printed, self.hints = parse_invitation(home.key())
-        self.home = home
-        self.keys = FolderKeys.from_printed(printed)
-        self.root = home.root()
-        self.real = os.path.realpath(self.root)
-        self.name = self.hints.name or os.path.basename(self.root)
-        self.thread: FolderThread | None = None  # None: paused
-        self.paused_until: float | None = None  # seconds since 1970; infinite: until it is resumed; None: it is not
-        self.last: FolderStatus | None = None  # of a paused folder: what was known when it was paused
 
 
 class Node:
@@ -76,31 +62,40 @@ class Node:
         self.peers: dict[DeviceId, Peer] = {}
         self.book = AddressBook(home.path)
         self.stopping = asyncio.Event()
-        self._open: set[Peer] = set()  # every link's, those in their handshake too
         self._nonce = os.urandom(8)
+        self._shunned: dict[DeviceId, float] = {}  # members that broke the protocol, until when
+        self._met = asyncio.Event()
         self.changed = asyncio.Condition()  # notified when anything that a status says may be another
         self.changes = 0  # how often
-        self._dialer = Dialer()
-        self._shunned: dict[DeviceId, float] = {}  # members that broke the protocol, until when
-        self._redial = asyncio.Event()
+        self._open: set[Peer] = set()  # every link's, those in their handshake too
         self._notify_due = False
         self._network: Network | None = None
+        self._listener: TcpListener | None = None
         self._group: asyncio.TaskGroup | None = None
         self._readers = ThreadPoolExecutor(READERS, "serve")
         self._loop = asyncio.get_running_loop()
+        self.finder = Finder(
+            config,
+            self.device.id,
+            self.book,
+            self.peers,
+            keys=lambda: [folder.keys for folder in self._active()],
+            make_peer=self._make_peer,
+            on_absence=self._scan_all,
+        )
 
     # -- life
 
-    async def run(self, network: Network, on_ready: Callable[[], None]) -> None:
-        """Until `stopping` is set. The network's links must be given to `accept`."""
-        self._network = network
+    async def run(self, network: Network, on_ready: Callable[[], None], listener: TcpListener | None = None) -> None:
+        """Until `stopping` is set. The network's links must be given to `accept`. `listener`: for bulk over TCP."""
+        self._network, self._listener = network, listener
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
                 for home in self.home.folders():
                     self.open_folder(home, created=False)
-                self._know_addresses()
-                group.create_task(self._dial_all())
+                hints = [address for folder in self.folders.values() for address in folder.hints.addresses]
+                self.finder.begin(network, group, hints)
                 group.create_task(self._save_now_and_then())
                 on_ready()
                 await self.stopping.wait()
@@ -115,6 +110,8 @@ class Node:
             peer.close("stopped")
         if self._network is not None:
             await self._network.close()
+        if self._listener is not None:
+            await self._listener.close()
         threads = [folder.thread for folder in self.folders.values() if folder.thread is not None]
         await asyncio.gather(*(asyncio.to_thread(thread.stop, 4.0) for thread in threads))
         self._readers.shutdown(wait=False, cancel_futures=True)
@@ -151,6 +148,7 @@ class Node:
             folder.home, folder.root, identity, outlet=self._from_thread, on_status=self._status_changed
         )
         folder.thread.start()
+        self.finder.shared()
         for peer in self._open:
             peer.session.offer(folder.keys, self._certificate(folder.keys))
             peer.flush()
@@ -198,6 +196,10 @@ class Node:
             return b""
         return Certificate.issue(keys, self.device.id, Role.WRITE).raw
 
+    def _active(self) -> list[SharedFolder]:
+        """Those that are not paused."""
+        return [folder for folder in self.folders.values() if folder.thread is not None]
+
     def _thread(self, folder: FolderId) -> FolderThread | None:
         known = self.folders.get(folder)
         return known.thread if known is not None else None
@@ -219,6 +221,11 @@ class Node:
                 peer.close("broke the protocol")
             else:
                 peer.deliver(thread, effect)
+
+    def _scan_all(self) -> None:
+        for folder in self.folders.values():
+            if folder.thread is not None:
+                folder.thread.post(ScanWanted())
 
     def _status_changed(self, _: FolderThread) -> None:
         with contextlib.suppress(RuntimeError):
@@ -244,18 +251,21 @@ class Node:
         else:
             link.close()
 
+    def datagram(self, data: bytes, address: tuple[str, int]) -> None:
+        """One that the network received and that belongs to no link."""
+        self.finder.datagram(data, address)
+
     def _make_peer(self, link: Link) -> Peer:
-        active = [folder for folder in self.folders.values() if folder.thread is not None]
         session = Session(
             device=self.device,
             name=self.name,
             nonce=self._nonce,
-            folders={folder.keys.folder_id: folder.keys for folder in active},
-            certificates={folder.keys.folder_id: self._certificate(folder.keys) for folder in active},
+            folders={folder.keys.folder_id: folder.keys for folder in self._active()},
+            certificates={folder.keys.folder_id: self._certificate(folder.keys) for folder in self._active()},
             binding=link.binding,
             dialled=link.dialled,
             random=os.urandom,
-            addresses=self.addresses(),
+            addresses=self.finder.addresses(),
             software=swarm.__version__,
         )
         peer = Peer(
@@ -263,8 +273,10 @@ class Node:
             session,
             find=self._thread,
             readers=self._readers,
+            listener=self._listener,
             on_ready=self._peer_ready,
             on_joined=self._peer_joined,
+            on_told=self.finder.told,
             on_end=self._peer_ended,
         )
         self._open.add(peer)
@@ -279,20 +291,16 @@ class Node:
             return False
         self._shunned.pop(device, None)
         rival = self.peers.get(device)
-        if rival is not None and rival.ready is not None:
+        if rival is not None and rival.ready is not None and time.time() - rival.since < SIMULTANEOUS:
             older = Rival(rival.link.dialled, rival.ready.nonce)
             newer = Rival(peer.link.dialled, ready.nonce)
             if not keeps_newer(self.device.id, device, older, newer):
                 return False
+        if rival is not None:
             rival.close("replaced by a newer session")
             rival.retire()
         self.peers[device] = peer
-        now = time.time()
-        local = ip_address(peer.link.address[0]).is_loopback
-        told = [peer.link.address, *(a for a in ready.addresses if local or not ip_address(a[0]).is_loopback)]
-        self.book.met(device, ready.name, told, now)
-        self._dialer.know(told, self._loop.time(), device)
-        self._dialer.connected(device)
+        self.finder.connected(peer)
         log.info("%s is connected, %s", peer.title, peer.link.route)
         self._notify_soon()
         return True
@@ -300,6 +308,8 @@ class Node:
     def _peer_joined(self, peer: Peer, folder: FolderId, role: Role) -> None:
         assert peer.device is not None
         self.book.joined(peer.device, folder, role.word)
+        self.finder.joined(peer, folder)
+        self._met.set()
         self._notify_soon()
 
     def _peer_ended(self, peer: Peer) -> None:
@@ -308,80 +318,25 @@ class Node:
         if device is not None and self.peers.get(device) is peer:
             del self.peers[device]
             self.book.seen(device, time.time())
-            self._dialer.lost(device, self._loop.time())
-            self._redial.set()
+            self.finder.lost(peer)
             log.info("%s is gone%s", peer.title, f": {peer.failure}" if peer.failure else "")
             self._notify_soon()
 
-    # -- dialling
-
-    def _know_addresses(self) -> None:
-        now = self._loop.time()
-        for folder in self.folders.values():
-            self._dialer.know(folder.hints.addresses, now)
-        for entry in self.book.devices.values():
-            self._dialer.know(entry.addresses, now)
-        self._dialer.know([(peer.host, peer.port) for peer in self.config.peers], now)
-        for address in self.addresses():
-            self._dialer.is_self(address)
-        self._redial.set()
-
-    def seek(self, folder: SharedFolder) -> None:
-        """A folder that is new here: whom its key names is dialled now."""
-        now = self._loop.time()
-        self._dialer.know(folder.hints.addresses, now)
-        self._dialer.hurry(now)
-        self._redial.set()
-
-    async def _dial_all(self) -> None:
-        assert self._group is not None
-        while True:
-            self._redial.clear()
-            now = self._loop.time()
-            if self.folders:
-                for address in self._dialer.due(now):
-                    self._group.create_task(self._dial(address))
-            due = self._dialer.next_due()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(30.0 if due is None else max(0.1, due - now)):
-                    await self._redial.wait()
-
-    async def _dial(self, address: tuple[str, int]) -> None:
-        assert self._network is not None
-        reached: DeviceId | None = None
-        try:
-            link = await self._network.dial(*address)
-            peer = self._make_peer(link)
-            ready = asyncio.ensure_future(peer.settled.wait())
-            assert self._group is not None
-            self._group.create_task(peer.run())
-            await ready
-            reached = peer.device
-            if peer.is_self:
-                self._dialer.is_self(address)
-        except Unavailable as error:
-            log.debug("%s:%s cannot be reached: %s", *address, error.message)
-        if reached is not None:
-            self._dialer.reached(address, reached)
-        else:
-            self._dialer.failed(address, self._loop.time())
-        self._redial.set()
+    # -- the address book
 
     async def _save_now_and_then(self) -> None:
         while True:
-            await asyncio.sleep(SAVE_INTERVAL)
+            # Whom we have just met is saved at once: who is killed before would find nobody after it starts again.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(SAVE_INTERVAL):
+                    await self._met.wait()
+            self._met.clear()
             for device in self.peers:
                 self.book.seen(device, time.time())
             try:
                 await asyncio.to_thread(self.book.save)
             except OSError as error:
                 log.warning("the addresses of members cannot be saved: %s", error)
-
-    def addresses(self) -> tuple[tuple[str, int], ...]:
-        if self._network is None:
-            return ()
-        host, port = self._network.address
-        return own_addresses(host, port)
 
 
 class _Stopped(Exception):

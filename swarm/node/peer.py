@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from swarm.errors import SwarmError, Unavailable
 from swarm.ids import FolderId, short
 from swarm.node.bulk import Answerer, Asker
+from swarm.node.tcp_lanes import TcpLanes
 from swarm.session.events import (
     Authenticated,
     Cause,
@@ -18,8 +19,11 @@ from swarm.session.events import (
     Incompatible,
     MemberJoined,
     MemberLeft,
+    MembersTold,
     MessageReceived,
     PeerReady,
+    TcpAsked,
+    TcpOffered,
 )
 from swarm.sync.events import Ask, FetchLost, MemberDown, MemberUp, Received, Send, Serve
 
@@ -29,7 +33,10 @@ if TYPE_CHECKING:
 
     from swarm.ids import DeviceId
     from swarm.keys.role import Role
+    from swarm.net.tcp_lane import TcpLane
+    from swarm.net.tcp_listener import TcpListener
     from swarm.node.folder_thread import FolderThread
+    from swarm.session.messages import AskTcp, OfferTcp
     from swarm.session.session import Session
     from swarm.wire.lane import Lane, Link
 
@@ -51,8 +58,10 @@ class Peer:
         *,
         find: Callable[[FolderId], FolderThread | None],
         readers: Executor,
+        listener: TcpListener | None,
         on_ready: Callable[[Peer], bool],
         on_joined: Callable[[Peer, FolderId, Role], None],
+        on_told: Callable[[Peer, MembersTold], None],
         on_end: Callable[[Peer], None],
     ) -> None:
         self.link = link
@@ -65,6 +74,7 @@ class Peer:
         self._readers = readers
         self._on_ready = on_ready
         self._on_joined = on_joined
+        self._on_told = on_told
         self._on_end = on_end
         self.settled = asyncio.Event()  # we know who it is, or that it is nobody of ours
         self.is_self = False
@@ -73,8 +83,12 @@ class Peer:
         self._outgoing = asyncio.Event()
         self._unsent: list[bytes] = []
         self._unsent_bytes = 0
-        self._askers: list[Asker] = []
+        self._askers: list[Asker] = []  # over QUIC
+        self._tcp_askers: list[Asker] = []
         self._answerers: dict[int, Answerer] = {}
+        self._lanes_accepted = 0
+        self._group: asyncio.TaskGroup | None = None
+        self._tcp = TcpLanes(link, listener, say=self._arrange, fetch=self._fetch_over, answer=self._answer_over)
         self._asks: asyncio.Queue[tuple[FolderId, Ask]] = asyncio.Queue()
 
     # -- from the node
@@ -82,8 +96,8 @@ class Peer:
     async def run(self) -> None:
         """Until the link ends, by whatever. Never raises but for cancellation."""
         try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._converse(group))
+            async with asyncio.TaskGroup() as self._group:
+                self._group.create_task(self._converse(self._group))
         except* SwarmError as errors:
             self.failure = _first(errors).message
             log.info("%s: %s", self.title, self.failure)
@@ -93,6 +107,7 @@ class Peer:
             log.exception("%s: the session failed", self.title, exc_info=errors)
             self.failure = "an internal error"
         finally:
+            self._tcp.close()
             self.link.close(self.failure if self.device is not None else "")  # a stranger is told nothing
             self.settled.set()
             self.retire()
@@ -190,14 +205,21 @@ class Peer:
                 self.settled.set()
                 if not kept:
                     raise _Ended
+                group.create_task(self._tcp.run())
             case MemberJoined(folder, role):
                 self._joined(folder, role)
             case MemberLeft(folder):
                 self._left(folder)
+            case MembersTold():
+                self._on_told(self, event)
             case MessageReceived(message):
                 folder = FolderId(message.folder)  # type: ignore[attr-defined]
                 if self.device is not None and folder in self._announced and (thread := self._find(folder)):
                     thread.post(Received(self.device, message))
+            case TcpAsked(lanes):
+                self._tcp.asked(lanes)
+            case TcpOffered():
+                self._tcp.offered(event)
             case Incompatible():
                 self.failure = f"{event.name} speaks another protocol: update swarm " + (
                     "here" if event.update_ours else "there"
@@ -218,9 +240,15 @@ class Peer:
     def _left(self, folder: FolderId) -> None:
         if folder in self._announced and self.device is not None:
             self._announced.discard(folder)
-            self._askers = [asker for asker in self._askers if not asker.abandon(folder)]
+            for askers in (self._askers, self._tcp_askers):
+                askers[:] = [asker for asker in askers if not asker.abandon(folder)]
             if thread := self._find(folder):
                 thread.post(MemberDown(self.device))
+
+    @property
+    def bulk(self) -> str:
+        """What carries content: "tcp" or "quic"."""
+        return self._tcp.carrier
 
     @property
     def folders(self) -> set[FolderId]:
@@ -229,7 +257,7 @@ class Peer:
 
     def retire(self) -> None:
         """Its folders are told that it is gone, now: another session of the same device may follow at once."""
-        for asker in self._askers:
+        for asker in (*self._askers, *self._tcp_askers):
             asker.lose()
         while not self._asks.empty():
             folder, ask = self._asks.get_nowait()
@@ -241,41 +269,74 @@ class Peer:
     # -- bulk lanes
 
     async def _accept_lanes(self, group: asyncio.TaskGroup) -> None:
-        number = 0
         while True:
             lane = await self.link.accept_lane()
-            number += 1
-            assert self.device is not None
-            answerer = Answerer(self.device, number, lane, self._find_joined, self._readers)
-            self._answerers[number] = answerer
-            group.create_task(self._run_answerer(number, answerer, lane))
+            group.create_task(self._run_answerer(lane))
 
-    async def _run_answerer(self, number: int, answerer: Answerer, lane: Lane) -> None:
+    async def _run_answerer(self, lane: Lane) -> None:
+        assert self.device is not None
+        self._lanes_accepted += 1
+        number = self._lanes_accepted
+        answerer = Answerer(self.device, number, lane, self._find_joined, self._readers)
+        self._answerers[number] = answerer
         try:
             await answerer.run()
+            lane.close()  # and not where it was cut short: an end says that all was said
         except* Unavailable:
             pass
         finally:
             del self._answerers[number]
-            lane.close()
 
     async def _ask(self) -> None:
         async with asyncio.TaskGroup() as lanes:
             while True:
                 folder, ask = await self._asks.get()
-                asker = min(self._askers, key=lambda candidate: candidate.load, default=None)
-                if asker is None or (asker.load and len(self._askers) < ASKING_LANES):
+                asker = _least_loaded(self._tcp_askers) or _least_loaded(self._askers)
+                if asker is None or (asker in self._askers and asker.load and len(self._askers) < ASKING_LANES):
                     assert self.device is not None
                     asker = Asker(self.device, await self.link.open_lane(), self._find)
                     self._askers.append(asker)
-                    lanes.create_task(self._run_asker(asker))
+                    lanes.create_task(self._take_answers(asker, self._askers))
                 if folder in self._announced:  # else it was withdrawn while the lane was opened
                     await asker.ask(folder, ask)
 
-    async def _run_asker(self, asker: Asker) -> None:
-        await asker.take_answers()
-        if asker in self._askers:
-            self._askers.remove(asker)
+    async def _take_answers(self, asker: Asker, among: list[Asker]) -> None:
+        """Until its lane ends: from then on it is asked for nothing."""
+        try:
+            await asker.take_answers()
+        finally:
+            if asker in among:  # else it was abandoned
+                among.remove(asker)
+
+    # -- bulk lanes over TCP
+
+    def _arrange(self, message: AskTcp | OfferTcp) -> None:
+        self.session.arrange_tcp(message)
+        self.flush()
+
+    def _fetch_over(self, lane: TcpLane) -> None:
+        assert self._group is not None
+        self._group.create_task(self._fetch_until_lost(lane))
+
+    def _answer_over(self, lane: TcpLane) -> None:
+        assert self._group is not None
+        self._group.create_task(self._answer_until_lost(lane))
+
+    async def _fetch_until_lost(self, lane: TcpLane) -> None:
+        assert self.device is not None
+        asker = Asker(self.device, lane, self._find)
+        self._tcp_askers.append(asker)
+        log.info("%s: content comes over TCP", self.title)
+        try:
+            await self._take_answers(asker, self._tcp_askers)
+        finally:
+            self._tcp.gone(lane, fetching=True)
+
+    async def _answer_until_lost(self, lane: TcpLane) -> None:
+        try:
+            await self._run_answerer(lane)
+        finally:
+            self._tcp.gone(lane, fetching=False)
 
     def _find_joined(self, folder: FolderId) -> FolderThread | None:
         return self._find(folder) if folder in self._announced else None
@@ -283,6 +344,10 @@ class Peer:
 
 class _Ended(Exception):
     """The session is over and nobody is to blame."""
+
+
+def _least_loaded(askers: list[Asker]) -> Asker | None:
+    return min(askers, key=lambda asker: asker.load, default=None)
 
 
 def _first(group: BaseExceptionGroup[SwarmError]) -> SwarmError:

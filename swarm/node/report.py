@@ -26,6 +26,7 @@ class Connection:
     route: str
     address: tuple[str, int]
     rtt: float | None  # seconds
+    bulk: str  # what carries content: "tcp" or "quic"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,9 @@ def state_of(report: FolderReport) -> tuple[str, str | None]:
     behind = [member.name for member in status.members if not member.identical]
     if behind:
         return "syncing", f"{', '.join(behind[:3])} {'is' if len(behind) == 1 else 'are'} not up to date yet"
+    if status.local_changes:
+        count = "1 local change" if status.local_changes == 1 else f"{status.local_changes} local changes"
+        return "held", f"{count}, which this device's read-only key cannot share; swarm revert undoes them"
     return "in-sync", report.watch or None
 
 
@@ -130,6 +134,8 @@ def folder_object(report: FolderReport) -> dict[str, Any]:
         "cannot": status.cannot_count if status else 0,
         "cannot_paths": [{"path": path, "why": why} for path, why in status.cannot] if status else [],
         "conflicts": status.conflicts if status else 0,
+        "local_changes": status.local_changes if status else 0,
+        "changed_paths": list(status.changed_paths) if status else [],
         "fetched_bytes": status.fetched_bytes if status else 0,
         "peers": _peer_objects(report),
     }
@@ -151,6 +157,7 @@ def _peer_objects(report: FolderReport) -> list[dict[str, Any]]:
                 "in_sync": member is not None and member.identical,
                 "need_bytes": member.need_bytes if member else 0,
                 "route": connection.route if connection else None,
+                "bulk": connection.bulk if connection else None,
                 "address": _address(connection.address) if connection else None,
                 "rtt_ms": round(connection.rtt * 1000, 2) if connection and connection.rtt is not None else None,
                 "last_seen": _moment(last_seen) if last_seen else None,

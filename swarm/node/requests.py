@@ -22,6 +22,7 @@ from swarm.errors import EXIT_FAILED, EXIT_HELD, EXIT_NOT_FOUND, EXIT_USAGE, Use
 from swarm.keys.chain import FolderKeys
 from swarm.keys.hints import Hints, directory_name, format_invitation, parse_invitation
 from swarm.keys.role import Role
+from swarm.node.history_requests import HistoryRequests
 from swarm.node.place import join_root, make_root, marker_of, move_root
 from swarm.node.report import Connection, FolderReport, folder_object, missing_for
 from swarm.sync.events import ScanWanted
@@ -29,7 +30,8 @@ from swarm.sync.events import ScanWanted
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 
-    from swarm.node.node import Node, SharedFolder
+    from swarm.node.node import Node
+    from swarm.node.shared_folder import SharedFolder
 
 GREET_WAIT = 3.0  # seconds that join waits for the first member, to say whether anybody is online
 EVENT_PAUSE = 0.25  # seconds between two looks for whoever listens to events: four times a second is plenty
@@ -58,19 +60,19 @@ class Requests:
 
     def __init__(self, node: Node) -> None:
         self._node = node
+        self.past = HistoryRequests(node.folders, node.changed)
         self.turn = asyncio.Lock()  # of those who take a folder apart
 
     async def stop(self) -> None:
         self._node.stopping.set()
 
     async def share(self, path: str, name: str | None) -> Shared:
-        steps: tuple[Callable[[str], str], ...] = (os.path.realpath, make_root)
-        for known in steps:  # refused before it is made; made, it may turn out to be another
-            root = await asyncio.to_thread(known, path)
-            for folder in self._node.folders.values():
-                if folder.real == root:
-                    return self._shared(folder)
-            self._refuse_overlap(root)
+        self._refuse_overlap(await asyncio.to_thread(os.path.realpath, path))  # before it is made
+        root = await asyncio.to_thread(make_root, path)
+        for folder in self._node.folders.values():
+            if folder.real == root:
+                return self._shared(folder)
+        self._refuse_overlap(root)
         keys = FolderKeys.create(os.urandom(32))
         label = directory_name(name or os.path.basename(root)) or "swarm"
         printed = format_invitation(keys.printed(Role.OWNER), Hints(name=label))
@@ -78,14 +80,19 @@ class Requests:
 
     async def join(self, invitation: str, path: str | None, merge: bool) -> Shared:
         printed, hints = parse_invitation(invitation)
-        if printed.role is not Role.WRITE:
+        if printed.role not in (Role.WRITE, Role.READ):
             raise UserError(
                 f"this is a {printed.role.word} key, and joining with one is not there yet",
-                "join with a write key (swarmw1…)",
+                "join with a write key (swarmw1…) or a read-only key (swarmr1…)",
             )
         keys = FolderKeys.from_printed(printed)
         known = self._node.folders.get(keys.folder_id)
         if known is not None:
+            if not known.keys.role.holds(printed.role):
+                raise UserError(
+                    f"this folder is on this device already, at {known.root}, with a {known.keys.role.word} key",
+                    "a better key for it is not taken up yet; another device can join with this one",
+                )
             if path is None or await asyncio.to_thread(os.path.realpath, path) == known.real:
                 return self._shared(known)
             raise UserError(
@@ -97,7 +104,8 @@ class Requests:
         root = await asyncio.to_thread(join_root, path, name, merge)
         self._refuse_overlap(root)
         folder = await self._add(keys, root, invitation, created=False)
-        self._node.seek(folder)
+        self._node.finder.hurry()
+        self._node.finder.know(folder.hints.addresses)
         online = await self._first_member(folder)
         if online:
             note = f"Joined {folder.name} at {root}, with {online}."
@@ -141,23 +149,25 @@ class Requests:
         return ""
 
     def _shared(self, folder: SharedFolder, *notes: str) -> Shared:
-        addresses = self._node.addresses()
+        addresses = self._node.finder.addresses()
         where = ", ".join(f"{host}:{port}" for host, port in addresses)
+        role = min(folder.keys.role, Role.WRITE)
+        allows = "read and change" if role is Role.WRITE else "read, and not change,"
         return Shared(
-            key=self._printed(folder, Role.WRITE),
+            key=self._printed(folder, role),
             folder=folder.keys.folder_id.hex(),
             name=folder.name,
             path=folder.root,
             notes=(
                 *notes,
-                f"Anyone with this key can read and change {folder.name}.",
+                f"Anyone with this key can {allows} {folder.name}.",
                 f"This device listens at {where}: within reach of its network, and from outside if that port is open.",
                 *(() if service.installed(self._node.home.path) else (NO_SERVICE,)),
             ),
         )
 
     def _printed(self, folder: SharedFolder, role: Role) -> str:
-        hints = Hints(addresses=self._node.addresses(), name=folder.name)
+        hints = Hints(addresses=self._node.finder.addresses(), name=folder.name)
         return format_invitation(folder.keys.printed(role), hints)
 
     @_in_turn
@@ -255,7 +265,8 @@ class Requests:
                 "name": self._node.name,
                 "version": swarm.__version__,
                 "listen": [
-                    f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in self._node.addresses()
+                    f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+                    for host, port in self._node.finder.addresses()
                 ],
             },
             "folders": [folder_object(self._report(folder)) for folder in self._node.folders.values()],
@@ -273,7 +284,7 @@ class Requests:
             watch=thread.watch_trouble if thread else "",
             members=self._node.book.members(folder.keys.folder_id),
             connections={
-                device.hex(): Connection(peer.link.route, peer.link.address, peer.link.round_trip())
+                device.hex(): Connection(peer.link.route, peer.link.address, peer.link.round_trip(), peer.bulk)
                 for device, peer in self._node.peers.items()
             },
             at=thread.at if thread else "",

@@ -61,10 +61,35 @@ class MemberLeft:
 
 
 @dataclass(frozen=True, slots=True)
+class MembersTold:
+    """The peer says where members of a folder that both have joined can be dialled. Unproved."""
+
+    folder: FolderId
+    members: tuple[tuple[DeviceId, tuple[Address, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class MessageReceived:
     """A message of a folder that both have joined in this session."""
 
     message: object
+
+
+@dataclass(frozen=True, slots=True)
+class TcpAsked:
+    """The peer would like to open so many bulk lanes over TCP."""
+
+    lanes: int
+
+
+@dataclass(frozen=True, slots=True)
+class TcpOffered:
+    """The peer listens on TCP. Without tokens it does not, or not now."""
+
+    port: int
+    fingerprint: bytes  # 32 bytes
+    tokens: tuple[bytes, ...]  # one for each lane, 32 bytes each
+    fetches: bool  # True: unasked; the peer is the one that fetches over them
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,4 +113,15 @@ class Close:
     reason: str
 
 
-Event: TypeAlias = Authenticated | PeerReady | MemberJoined | MemberLeft | MessageReceived | Incompatible | Close
+Event: TypeAlias = (
+    Authenticated
+    | PeerReady
+    | MemberJoined
+    | MemberLeft
+    | MembersTold
+    | MessageReceived
+    | TcpAsked
+    | TcpOffered
+    | Incompatible
+    | Close
+)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from swarm.ids import FOLDER_ID_BYTES, HASH_BYTES
+from swarm.ids import DEVICE_ID_BYTES, FOLDER_ID_BYTES, HASH_BYTES
 from swarm.keys.certificate import CERTIFICATE_BYTES
 from swarm.keys.role import Role
 from swarm.session.tags import MAX_TAGS
@@ -19,6 +19,11 @@ MAX_NAME: Final = 64  # characters of a device's name, 4 bytes each at most: a l
 MAX_ADDRESSES: Final = 16  # interfaces of one machine, both families; more is a list of victims to knock on
 MAX_HOST: Final = 45  # bytes: the longest spelling of an IPv6 address
 MAX_VERSION: Final = 2**16 - 1
+MAX_TOLD: Final = 32  # members in one Whereabouts
+MAX_PLACES: Final = 8  # addresses of one of them: as many as are kept of one
+
+TOKEN_BYTES: Final = 32
+MAX_TOKENS: Final = 4  # connections over TCP that one offer invites to
 
 LAST_NUMBER: Final = 15  # messages above are the folders' (swarm.wire.messages)
 SESSION_MESSAGES: Final = Vocabulary()
@@ -68,3 +73,40 @@ class Withdraw:
     """The sender no longer takes part in a folder that both have proved to hold."""
 
     folder: Annotated[bytes, Exactly(FOLDER_ID_BYTES)]
+
+
+@message(SESSION_MESSAGES, 6)
+class AskTcp:
+    """May I open bulk lanes over TCP? Answered by an OfferTcp."""
+
+    lanes: Annotated[int, Between(1, MAX_TOKENS)]
+
+
+@message(SESSION_MESSAGES, 7)
+class OfferTcp:
+    """Come to this TCP port, at the address of this link: one token a connection. No token: there is none to be had."""
+
+    port: Annotated[int, UpTo(65535)]
+    fingerprint: Annotated[bytes, Exactly(HASH_BYTES)]  # SHA-256 of the listener's certificate
+    tokens: Annotated[tuple[Annotated[bytes, Exactly(TOKEN_BYTES)], ...], AtMost(MAX_TOKENS)]
+    fetches: bool  # the sender fetches over these lanes. False: it answers, as it was asked to
+
+
+@message(SESSION_MESSAGES, 8)
+class Whereabouts:
+    """Where members of a folder can be dialled, the sender itself perhaps among them. Hearsay: dial and see."""
+
+    folder: Annotated[bytes, Exactly(FOLDER_ID_BYTES)]
+    members: Annotated[
+        tuple[
+            tuple[
+                Annotated[bytes, Exactly(DEVICE_ID_BYTES)],
+                Annotated[
+                    tuple[tuple[Annotated[str, AtMost(MAX_HOST)], Annotated[int, UpTo(65535)]], ...],
+                    AtMost(MAX_PLACES),
+                ],
+            ],
+            ...,
+        ],
+        AtMost(MAX_TOLD),
+    ]

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import swarm
 from swarm.errors import BadPeer
-from swarm.ids import FolderId
+from swarm.ids import DeviceId, FolderId
 from swarm.keys.membership import DIALLER, LISTENER
 from swarm.session import greeting
 from swarm.session.events import (
@@ -27,8 +27,11 @@ from swarm.session.events import (
     Close,
     Event,
     Incompatible,
+    MembersTold,
     MessageReceived,
     PeerReady,
+    TcpAsked,
+    TcpOffered,
 )
 from swarm.session.greeting import VERSIONS, Versions
 from swarm.session.handshake import Handshake
@@ -37,9 +40,12 @@ from swarm.session.messages import (
     LAST_NUMBER,
     SESSION_MESSAGES,
     Answer,
+    AskTcp,
     Member,
     Offer,
+    OfferTcp,
     SessionHello,
+    Whereabouts,
     Withdraw,
 )
 from swarm.wire.codec import MAX_MESSAGE
@@ -50,7 +56,6 @@ from swarm.wire.schema import Unknown
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from swarm.ids import DeviceId
     from swarm.keys.chain import FolderKeys
     from swarm.keys.device import DeviceKey
     from swarm.keys.role import Role
@@ -143,6 +148,13 @@ class Session:
         self._send_payload(FOLDER_MESSAGES.pack(message))
         return True
 
+    def tell(self, message: Whereabouts) -> bool:
+        """Queues where members of a folder are. False, and nothing happens, where the peer is not in that folder."""
+        if self.state is not State.INTRODUCED or message.folder not in self.joined:
+            return False
+        self._say([message])
+        return True
+
     def offer(self, keys: FolderKeys, certificate: bytes = b"") -> None:
         """From now on we take part in this folder too, or with other keys. The peer learns of it only if it has it."""
         self._say(self._membership.offer(keys, certificate))
@@ -150,6 +162,11 @@ class Session:
     def withdraw(self, folder: FolderId) -> None:
         """From now on we take no part in this folder: nothing of it is sent, nor passed up."""
         self._say(self._membership.withdraw(folder))
+
+    def arrange_tcp(self, message: AskTcp | OfferTcp) -> None:
+        """Says that bulk lanes over TCP are wanted, or may come. Lost before the peer has introduced itself."""
+        if self.state is State.INTRODUCED:
+            self._say([message])
 
     def _is_closed(self) -> bool:
         return self.state is State.CLOSED
@@ -200,6 +217,12 @@ class Session:
                 outcome = self._membership.receive(message)
                 self._say(outcome.say)
                 return list(outcome.events)
+            case AskTcp(lanes):
+                return [TcpAsked(lanes)]
+            case OfferTcp(port, fingerprint, tokens, fetches):
+                return [TcpOffered(port, fingerprint, tokens, fetches)]
+            case Whereabouts():
+                return self._take_whereabouts(message)
             case SessionHello():
                 raise BadPeer("it introduced itself twice")
             case Unknown():
@@ -207,6 +230,16 @@ class Session:
         folder = _folder_of(message)
         admitted = folder is None or self._membership.admits(folder)
         return [MessageReceived(message)] if admitted else []
+
+    def _take_whereabouts(self, message: Whereabouts) -> list[Event]:
+        folder = FolderId(message.folder)
+        if not self._membership.admits(folder):
+            return []
+        members = tuple(
+            (DeviceId(device), tuple(place for place in dict.fromkeys(places) if greeting.is_address(*place)))
+            for device, places in message.members
+        )
+        return [MembersTold(folder, members)]
 
     def _refusal(self, theirs: Versions, ours_is_old: bool) -> str:
         """For the eyes of the peer's user."""

@@ -169,6 +169,20 @@ class ScanWanted:
 
 
 @dataclass(frozen=True, slots=True)
+class RevertWanted:
+    """Local changes at `path` and below it ("" for all) shall give way to the folder's version."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryDropped:
+    """These files in history were removed, since their time was up."""
+
+    places: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Barrier:
     """Everything that the user did before this is in the inbox already (the watcher was flushed)."""
 
@@ -193,6 +207,8 @@ Event = Union[
     DataArrived,
     FetchLost,
     ScanWanted,
+    RevertWanted,
+    HistoryDropped,
     Barrier,
 ]
 
@@ -253,6 +269,11 @@ class StoreFiles:
 @dataclass(frozen=True, slots=True)
 class DropTemp:
     temp: str
+
+
+@dataclass(frozen=True, slots=True)
+class SweepTemps:
+    """Nothing is being gathered: whatever temps are left are of no use."""
 
 
 # -- effects: to the network
@@ -321,5 +342,18 @@ class Note:
 
 
 Effect = (
-    Scan | Hash | Run | PrepareTemp | StoreChunks | StoreFiles | DropTemp | Send | Ask | Serve | Accuse | WakeAt | Note
+    Scan
+    | Hash
+    | Run
+    | PrepareTemp
+    | StoreChunks
+    | StoreFiles
+    | DropTemp
+    | SweepTemps
+    | Send
+    | Ask
+    | Serve
+    | Accuse
+    | WakeAt
+    | Note
 )

@@ -159,6 +159,8 @@ class Exchange:
         if len(clock) != len(state.clock):
             raise BadPeer("a clock that names an origin twice")
         self.gossip.heard(peer, clock, state.resend)
+        if state.resend:
+            self._told.pop(peer, None)  # nor does it know any more what we have told it: say it again
         told = self.gossip.peers[peer]
         told.live_root, told.tombstone_root = state.live_root, state.tombstone_root
         told.need_files, told.need_bytes, told.settled = state.need_files, state.need_bytes, state.settled
@@ -300,7 +302,7 @@ class Exchange:
         if peer in self._resend:
             self._resend.discard(peer)
             self._out(Send(peer, replace(state, resend=True)))
-        elif before is None or _news(before[0], state) or now - before[1] >= CHECK_INTERVAL:
+        elif before is None or _news(before[0], state) or now >= before[1] + CHECK_INTERVAL:
             self._out(Send(peer, state))
         elif before[0] == state or now - before[1] < NEED_INTERVAL:
             return

@@ -1,23 +1,21 @@
 """The fetcher: from which member to ask which bytes, and which temps are complete.
 
-A pull: at most so many bytes are outstanding with a member. Of every content wanted there is one temp, named by it;
-what an earlier run fetched is found there, and what any local file holds is copied from it, so neither is fetched.
-Small files (one chunk for certain) are asked for by content id, many to a request; larger ones by the nodes of their
-manifests first, then by chunks.
+A pull: at most so many bytes are outstanding with a member. Every content wanted has one temp, named by it; what an
+earlier run fetched is found there, and what a local file holds is copied from it. Small files (one chunk for certain)
+are asked for by content id, many to a request; larger ones by the nodes of their manifests first, then by chunks.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
-from enum import Enum
 from typing import TYPE_CHECKING
 
 from swarm.content.chunk import MIN_CHUNK, ChunkRef
 from swarm.content.manifest import checked_node, chunk_list, missing_nodes
 from swarm.errors import BadPeer, SwarmError
+from swarm.sync.assembly import Assembly, Request, Stage, temp_of
+from swarm.sync.backlog import Backlog
 from swarm.sync.events import Accuse, Ask, DropTemp, PrepareTemp, StoreChunks, StoreFiles
-from swarm.sync.files import OURS
 from swarm.wire.messages import What
 
 if TYPE_CHECKING:
@@ -36,49 +34,6 @@ MAX_REQUEST_FILES = 128  # small files in one request
 NODE_COST = 8 << 10  # bytes that a manifest node counts for
 REQUEST_TIMEOUT = 60.0  # seconds without any part of an answer
 MAX_FAILURES = 3  # of one temp, before its paths wait for better days
-
-
-class Stage(Enum):
-    QUEUED = 0  # not begun
-    WHOLE = 1  # a small file, asked for by content
-    NODES = 2  # its manifest is not complete yet
-    PREPARING = 3  # its temp is being made and filled from our own disk
-    CHUNKS = 4  # chunks are being fetched
-    READY = 5  # the temp is complete
-
-
-@dataclass(slots=True)
-class Assembly:
-    """One content on its way."""
-
-    content: ContentId
-    size: int  # bytes
-    paths: dict[str, None]  # who waits for it, in order
-    stage: Stage = Stage.QUEUED
-    chunks: tuple[ChunkRef, ...] = ()
-    missing: set[int] = field(default_factory=set)  # indexes of chunks neither present nor asked for
-    asked: set[int] = field(default_factory=set)  # indexes of chunks asked for
-    waiting: bool = False  # WHOLE, NODES: a request is out
-
-    @property
-    def temp(self) -> str:
-        return temp_of(self.content)
-
-
-@dataclass(slots=True)
-class Request:
-    """One Fetch that is out."""
-
-    peer: DeviceId
-    what: What
-    wanted: dict[bytes, list[tuple[ContentId, int]]]  # identifier -> who wants it: content, chunk index
-    expected: int  # bytes
-    heard: float  # when something of the answer last came
-
-
-def temp_of(content: ContentId) -> str:
-    """The path of the temp in which a content is gathered."""
-    return f"{OURS}/tmp/{content.hex()}"
 
 
 class Fetcher:
@@ -107,16 +62,16 @@ class Fetcher:
         self._outstanding: dict[DeviceId, int] = {}  # members that are connected -> bytes
         self._out_with: defaultdict[DeviceId, int] = defaultdict(int)  # requests, by member
         self._lacking: defaultdict[DeviceId, set[bytes]] = defaultdict(set)
+        self._backlog = Backlog()
         self._failures: defaultdict[ContentId, int] = defaultdict(int)
 
     # -- wants
 
     def want(self, path: str, content: ContentId, size: int) -> None:
-        """`path` waits for this content. Calls `ready` at once where its temp is complete."""
-        if self._by_path.get(path) == content:
-            return
-        self.forget(path)
-        self._by_path[path] = content
+        """`path` waits for this content. Calls `ready` at once where its temp is complete, known before or not."""
+        if self._by_path.get(path) != content:
+            self.forget(path)
+            self._by_path[path] = content
         assembly = self._assemblies.get(content)
         if assembly is None:
             assembly = self._assemblies[content] = Assembly(content, size, {path: None})
@@ -162,6 +117,11 @@ class Fetcher:
         content = self._by_path.get(path)
         return content is not None and self._assemblies[content].stage is Stage.READY
 
+    @property
+    def idle(self) -> bool:
+        """Whether nobody waits for any content."""
+        return not self._assemblies
+
     # -- members
 
     def member_up(self, peer: DeviceId) -> None:
@@ -202,7 +162,7 @@ class Fetcher:
                     if (assembly := self._assemblies.get(content)) is not None
                 ]
                 if files:
-                    self._out(StoreFiles(event.peer, event.request, tuple(files)))
+                    self._out(self._backlog.taking(StoreFiles(event.peer, event.request, tuple(files))))
             case What.CHUNKS:
                 pieces = [
                     (content, index, assembly.temp, assembly.chunks[index], data)
@@ -211,7 +171,7 @@ class Fetcher:
                     if (assembly := self._assemblies.get(content)) is not None and index in assembly.asked
                 ]
                 if pieces:
-                    self._out(StoreChunks(event.peer, event.request, tuple(pieces)))
+                    self._out(self._backlog.taking(StoreChunks(event.peer, event.request, tuple(pieces))))
         if event.last:
             self._lacking[event.peer].update(request.wanted)  # not answered is not there
             self._close(event.request)
@@ -230,20 +190,21 @@ class Fetcher:
             self._fail(assembly, event.why)
             return
         assembly.stage = Stage.CHUNKS
-        assembly.missing = set(range(len(assembly.chunks))) - set(event.present)
+        assembly.missing = dict.fromkeys(sorted(set(range(len(assembly.chunks))) - set(event.present)))
         self._check_ready(assembly)
 
     def chunks_stored(self, event: ChunksStored) -> None:
+        self._backlog.done()
         for content, index in event.stored:
             assembly = self._assemblies.get(content)
             if assembly is not None and assembly.stage is Stage.CHUNKS:
                 assembly.asked.discard(index)
-                assembly.missing.discard(index)
+                assembly.missing.pop(index, None)
                 self._check_ready(assembly)
         for content, index in event.bad:
             if (assembly := self._assemblies.get(content)) is not None and index in assembly.asked:
                 assembly.asked.discard(index)
-                assembly.missing.add(index)
+                assembly.missing[index] = None
         if event.bad:
             self._out(Accuse(event.peer, "it sent a chunk that is not what its name says"))
         if event.why:
@@ -252,6 +213,7 @@ class Fetcher:
                     self._fail(assembly, event.why)
 
     def files_stored(self, event: FilesStored) -> None:
+        self._backlog.done()
         for content, node, chunk in event.stored:
             assembly = self._assemblies.get(content)
             if assembly is None:
@@ -280,7 +242,7 @@ class Fetcher:
     def pump(self, now: float) -> None:
         """Begins what there is room for, and asks for what is missing."""
         for number, request in list(self._requests.items()):
-            if now - request.heard >= REQUEST_TIMEOUT:
+            if now >= request.heard + REQUEST_TIMEOUT:  # summed as in next_due, or rounding makes the engine spin
                 self._lacking[request.peer].update(request.wanted)
                 self._close(number)
         while self._queue and len(self._active) < MAX_ACTIVE:
@@ -352,7 +314,7 @@ class Fetcher:
             assembly = self._assemblies[content]
             if assembly.stage is not Stage.CHUNKS or not assembly.missing:
                 continue
-            for index in sorted(assembly.missing):
+            for index in list(assembly.missing):
                 chunk = assembly.chunks[index]
                 peer = self._pick([chunk.id])
                 if peer is None:
@@ -366,7 +328,7 @@ class Fetcher:
                     request.expected += chunk.length
                     self._outstanding[peer] += chunk.length
                 request.wanted.setdefault(chunk.id, []).append((content, index))
-                assembly.missing.discard(index)
+                del assembly.missing[index]
                 assembly.asked.add(index)
                 if request.expected >= MAX_REQUEST:
                     self._send(batches.pop(peer))
@@ -375,7 +337,7 @@ class Fetcher:
 
     def _has_room(self) -> bool:
         """Whether some member may be asked for more. One request may go beyond the limit, by what it asks for."""
-        return any(self._takes_more(peer) for peer in self._outstanding)
+        return not self._backlog.is_full() and any(self._takes_more(peer) for peer in self._outstanding)
 
     def _takes_more(self, peer: DeviceId) -> bool:
         return self._outstanding[peer] < MAX_OUTSTANDING and self._out_with[peer] < MAX_REQUESTS
@@ -425,7 +387,7 @@ class Fetcher:
             if request.what is What.CHUNKS:
                 if index in assembly.asked:
                     assembly.asked.discard(index)
-                    assembly.missing.add(index)
+                    assembly.missing[index] = None
             else:
                 assembly.waiting = False
 

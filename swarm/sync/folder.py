@@ -15,6 +15,7 @@ clock, no file and no socket. The parts, in the order in which data goes through
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from swarm.errors import BadPeer
@@ -23,6 +24,7 @@ from swarm.index.trie import folder_root
 from swarm.keys.certificate import Certificate, Introduction
 from swarm.keys.device import origin_of
 from swarm.keys.role import Role
+from swarm.sync.changes import Changes
 from swarm.sync.dirty import Dirty
 from swarm.sync.events import (
     Accuse,
@@ -37,15 +39,18 @@ from swarm.sync.events import (
     Hashed,
     HashFailed,
     Health,
+    HistoryDropped,
     MemberDown,
     MemberUp,
     Note,
     OperationsDone,
     Received,
+    RevertWanted,
     Run,
     ScanFailed,
     Scanned,
     ScanWanted,
+    SweepTemps,
     TempPrepared,
     WakeAt,
 )
@@ -106,6 +111,8 @@ class FolderStatus:
     cannot: tuple[tuple[str, str], ...]  # path, why; the first few
     cannot_count: int
     troubles: tuple[tuple[str, str], ...]
+    local_changes: int  # paths that the user of a reader changed, which no other device gets
+    changed_paths: tuple[str, ...]  # the first few of them
     settled: bool  # nothing on the disk waits to be looked at
     scanning: bool  # the first walk is not done
     holding: bool  # waits for a member before it says what is here
@@ -147,6 +154,7 @@ class Folder:
         self._barrier = 0
         self._pending_barrier = 0
         self._last_birth = 0
+        self._swept = False
         self._may_write = identity.keys.role.holds(Role.WRITE)
         fresh = store.get("incarnation") is None
         if fresh and not identity.created:
@@ -162,6 +170,7 @@ class Folder:
         self.exchange = Exchange(store, self.ledger, identity.keys, verify=verify, out=self._emit)
         if introduction is not None:
             self.exchange.introduce(introduction)
+        self.changes = Changes(store)
         self.fetcher = Fetcher(store, out=self._emit, ready=self._content_ready, failed=self._content_failed)
         self.planner = Planner(
             store,
@@ -170,12 +179,14 @@ class Folder:
             traits=traits,
             rules=self._rules,
             look_at=self._look_at,
+            changes=self.changes,
         )
         self.observer = Observer(
             store,
             self.ledger,
             holding=store.get("holding") is not None,
             may_write=self._may_write,
+            changes=self.changes,
             device_rules=device_rules,
             busy=lambda: self.planner.busy,
             out=self._emit,
@@ -184,6 +195,8 @@ class Folder:
         self.server = Server(store, out=self._emit)
         self.ledger.count_all()
         for path, _ in store.locals_below(""):
+            self.planner.touch(path)
+        for path in self.changes:
             self.planner.touch(path)
         store.commit()
 
@@ -199,7 +212,7 @@ class Folder:
             self._handle(event, now, wall)
         self.observer.tick(now)
         self._release_if_heard(now, wall)
-        for path in self.ledger.changed:
+        for path in sorted(self.ledger.changed):  # a set: unsorted, no run could be repeated
             self.planner.touch(path)
         self.ledger.changed.clear()
         if self._may_plan():
@@ -207,6 +220,7 @@ class Folder:
             self.fetcher.pump(now)
             if operations := self.planner.take():
                 self._emit(Run(operations))
+            self._sweep()
         self.ledger.seal()
         self.store.commit()
         if self._pending_barrier and self.observer.settled:
@@ -235,6 +249,8 @@ class Folder:
             cannot=tuple(list(cannot.items())[:MAX_LISTED]),
             cannot_count=len(cannot),
             troubles=tuple(list(self.planner.troubles.items())[:MAX_LISTED]),
+            local_changes=len(self.changes),
+            changed_paths=tuple(islice(self.changes, MAX_LISTED)),
             settled=self.observer.settled,
             scanning=not self.observer.first_walk_done,
             holding=self.observer.holding,
@@ -290,6 +306,12 @@ class Folder:
                 self.health = event.why
             case ScanWanted():
                 self.observer.rescan()
+            case RevertWanted():
+                for path in self.changes.drop_from(event.path):
+                    self.planner.touch(path)
+            case HistoryDropped():
+                for place in event.places:
+                    self.store.drop_chunks(place)
             case Barrier():
                 self._pending_barrier = event.token
 
@@ -350,6 +372,14 @@ class Folder:
 
     # -- small decisions
 
+    def _sweep(self) -> None:
+        """Temps are kept while anything may still want them, over a restart as well; once in step, none is wanted."""
+        if self.planner.need_files or not self.fetcher.idle:
+            self._swept = False
+        elif not self._swept and any(self.exchange.covers(peer) for peer in self._members):
+            self._swept = True
+            self._emit(SweepTemps())
+
     def _release_if_heard(self, now: float, wall: int) -> None:
         """The hold ends when everything that some member has was taken in, and our own disk was seen once."""
         if not self.observer.holding or not self.observer.first_walk_done:
@@ -374,12 +404,9 @@ class Folder:
         return MemberStatus(peer, member.name, member.role, identical, told.need_files, told.need_bytes)
 
     def _next_due(self, now: float) -> float | None:
-        times = (
-            self.observer.next_due(),
-            self.planner.next_due(),
-            self.fetcher.next_due(),
-            self.exchange.next_due(now),
-        )
+        times = [self.observer.next_due(), self.exchange.next_due(now)]
+        if self._may_plan():  # else what is due there cannot be done, and asking for it would make the engine spin
+            times += [self.planner.next_due(), self.fetcher.next_due()]
         return min((when for when in times if when is not None), default=None)
 
     def _emit(self, effect: Effect) -> None:

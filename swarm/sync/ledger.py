@@ -15,8 +15,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from swarm.ids import NO_CONTENT, ContentId, Kind, Origin, PathKey
+from swarm.errors import Bug
+from swarm.ids import NO_CONTENT, ContentId, Kind, Origin, PathKey, parent_of
 from swarm.index import record_codec, trie, version, view
+from swarm.keys.role import Role
 from swarm.keys.seal import path_key
 
 if TYPE_CHECKING:
@@ -166,6 +168,14 @@ class Ledger:
                         return entry
         return None
 
+    def is_below_file(self, path: str) -> bool:
+        """Whether the view has a file or symlink where `path` needs a directory."""
+        while path := parent_of(path):
+            entry = self.visible(path)
+            if entry is not None and entry.record is not None and entry.record.kind is not Kind.DIRECTORY:
+                return True
+        return False
+
     def wanted_context(self, entry: Entry) -> Context:
         """What a device that has installed `entry` may supersede: its record, and the siblings that say the same."""
         if entry.record is None:
@@ -200,12 +210,15 @@ class Ledger:
     def write(self, path: str, value: Value, local: Local | None, wall: int, moved: str = "") -> Record:
         """This device's user put `value` at `path`, on top of what was `local` there."""
         register = self.register(path)
+        base = local if local is not None and not local.copy_of else None
         covered = [record for record in register if record.origin == self.origin]
         for entry in self.resolve(path).entries:
-            if entry.virtual and entry.record is not None and self._may_materialise(path, entry):
-                covered += [record for record in register if record.same_value(entry.record)]
-                self._materialise(entry, wall)
-        base = local if local is not None and not local.copy_of else None
+            if not entry.virtual or entry.record is None or not self._may_materialise(path, entry):
+                continue
+            if base is not None and version.context_covers(base.installed, entry.record.dot):
+                continue  # the winner was not here yet: this loser is what the user worked on, and its bytes are gone
+            covered += [record for record in register if record.same_value(entry.record)]
+            self._materialise(entry, wall)
         context = version.context_of(covered, base.installed if base is not None else ())
         return self._author(path, value, context, wall, moved)
 
@@ -269,6 +282,15 @@ class Ledger:
             self.store.put_local(entry.path, replace(copy, installed=version.context_of([record]), copy_of=""))
 
     def _author(self, path: str, value: Value, context: Context, wall: int, moved: str) -> Record:
+        if not self.keys.role.holds(Role.WRITE):
+            raise Bug("a reader was about to make a record")
+        # A liar's context may cover records that we have yet to write: ours never does, and so neither supersedes the
+        # other, and both stay.
+        context = tuple(
+            (origin, seq) if origin != self.origin else (origin, min(seq, self._seq))
+            for origin, seq in context
+            if origin != self.origin or self._seq
+        )
         self._seq += 1
         self._hlc = max(wall, self._hlc + 1)
         record = record_codec.author(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from swarm.ids import ChunkId, ContentId, Origin
-    from swarm.index.record import Record
+    from swarm.index.record import Context, Record
 
     Undo = Callable[["MemoryStore"], None]
     Pieces = tuple[tuple[ChunkId, int, int], ...]  # chunk, offset, length
@@ -45,6 +45,7 @@ class MemoryStore:
         self._registers: dict[PathKey, tuple[Record, ...]] = {}
         self._claimants: dict[str, str] = {}  # source by name
         self._locals: dict[str, Local] = {}
+        self._changes: dict[str, Context] = {}
         self._manifest: dict[bytes, bytes] = {}
         self._chunks: dict[str, Pieces] = {}
         self.live_trie = MemoryTrieStore()
@@ -81,6 +82,7 @@ class MemoryStore:
         twin._values = dict(self._values)
         twin._introductions = dict(self._introductions)
         twin._clock = dict(self._clock)
+        twin._changes = dict(self._changes)
         twin._manifest = dict(self._manifest)
         for key, register in self._registers.items():
             twin._place_register(key, register)
@@ -232,6 +234,17 @@ class MemoryStore:
 
     def locals_with(self, content: ContentId, limit: int = 16) -> list[str]:
         return sorted(self._with_content.get(content, ()))[:limit]
+
+    # -- local changes
+
+    def changes(self) -> dict[str, Context]:
+        return dict(self._changes)
+
+    def put_change(self, path: str, base: Context | None) -> None:
+        _check_text(path)
+        old = self._changes.get(path)
+        self._journal.append(lambda store: _set(store._changes, path, old))
+        _set(self._changes, path, base)
 
     # -- manifests and chunks
 

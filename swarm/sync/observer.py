@@ -13,74 +13,39 @@ content that equals a live version is then adopted without a record, and absence
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
 from swarm.errors import BadPeer
-from swarm.ids import NO_CONTENT, ContentId, Kind, join_path, parent_of
+from swarm.ids import NO_CONTENT, Kind, join_path, parent_of
 from swarm.index.paths import check_path
-from swarm.index.version import context_of
+from swarm.index.version import context_covers, context_of
 from swarm.sync.events import Hash, Scan
+from swarm.sync.found import FIRST_BACKOFF, Candidate, Found, is_text, same_content, says, unchanged
 from swarm.sync.ignore import IgnoreRules
 from swarm.sync.ledger import Value
-from swarm.sync.store import Local
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from swarm.index.record import Context, Record
+    from swarm.index.record import Context
+    from swarm.sync.changes import Changes
     from swarm.sync.dirty import Dirty
     from swarm.sync.events import Effect, Hashed, HashFailed, ScanFailed, Scanned
     from swarm.sync.files import Stat
     from swarm.sync.ledger import Ledger
-    from swarm.sync.store import Store
+    from swarm.sync.store import Local, Store
 
 QUIET = 0.05  # seconds without an event before a file that nobody closed is read
+LONGEST_WAIT = 2.0  # seconds without quiet before a file that never rests is read between two writes
 DELETION_WAIT = 2.0  # seconds: editors that delete and create again take less
 RENAME_WAIT = 0.3  # seconds: the directory itself was seen at its new name
 CONFIRM_WAIT = 1.0  # seconds until a deletion that could not be looked at is looked at again
-FIRST_BACKOFF = 0.05  # seconds; doubled each time a file changes under our eyes
 LAST_BACKOFF = 10.0
+UNREAD_AGAIN = 30.0  # seconds until what the system would not let us read is looked at again
 RACY_NS = 10_000_000  # a write this soon after the last one may carry the same mtime: two ticks of a slow kernel clock
 RACY_AGAIN = 0.1  # seconds until such a file is read a second time
-
-
-@dataclass(slots=True)
-class Candidate:
-    """A file that differs from the local tree."""
-
-    stat: Stat
-    due: float
-    backoff: float = FIRST_BACKOFF
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """One name on the disk, read."""
-
-    stat: Stat
-    kind: Kind
-    content: ContentId
-    target: str
-
-    def local(self, installed: Context) -> Local:
-        stat = self.stat
-        return Local(
-            self.kind,
-            stat.size,
-            stat.mode,
-            stat.mtime_ns,
-            stat.ctime_ns,
-            stat.inode,
-            self.content,
-            self.target,
-            installed,
-        )
-
-    def value(self) -> Value:
-        mtime_ns = 0 if self.kind is Kind.DIRECTORY else self.stat.mtime_ns
-        return Value(self.kind, self.content, self.stat.size, self.stat.mode, mtime_ns, self.target)
 
 
 class Observer:
@@ -93,6 +58,7 @@ class Observer:
         *,
         holding: bool,
         may_write: bool,
+        changes: Changes,
         device_rules: str,
         busy: Callable[[], Collection[str]],
         out: Callable[[Effect], None],
@@ -102,6 +68,7 @@ class Observer:
         self.ledger = ledger
         self.holding = holding
         self.may_write = may_write
+        self.changes = changes
         self.cannot: dict[str, str] = {}  # what is here and cannot be synced, and why
         self.first_walk_done = False
         self._busy = busy
@@ -120,6 +87,8 @@ class Observer:
         self._gone_inodes: dict[int, str] = {}
         self._confirming: set[str] = set()
         self._held: dict[str, Found] = {}
+        self._unread: dict[str, tuple[float, bool]] = {}  # directories: when to list them again, and all below?
+        self._first: set[str] | None = None  # what the first walk found and nobody has read yet
 
     # -- what the engine asks
 
@@ -138,9 +107,10 @@ class Observer:
             when, path = self._due[0]
             candidate = self._candidates.get(path)
             if (candidate is not None and candidate.due == when) or self._gone.get(path) == when:
-                return when
+                break
             heappop(self._due)
-        return None
+        times = [when for when, _ in self._unread.values()]
+        return min([*times, self._due[0][0]] if self._due else times, default=None)
 
     # -- events
 
@@ -174,6 +144,12 @@ class Observer:
             self._scan(parent_of(directory), recursive=False)  # its own parent tells what it is
             return
         self._read_rules(directory, event.rules)
+        above = f"{directory}/" if directory else ""
+        for path in [path for path in self.cannot if path and path.startswith(above)]:
+            name, _, below = path.removeprefix(above).partition("/")
+            stat = event.entries.get(name)
+            if stat is None or (below and stat.kind is not Kind.DIRECTORY):
+                del self.cannot[path]  # what could not be read is no more
         known = self.store.locals_in(directory)
         for name, local in known.items():
             if name not in event.entries:
@@ -191,6 +167,7 @@ class Observer:
                 self._scan(parent_of(directory), recursive=False)
         else:
             self.cannot[directory] = event.why
+            self._unread[directory] = (now + UNREAD_AGAIN, True)
         for path in [path for path in self._confirming if parent_of(path) == directory]:
             self._confirming.discard(path)
             self._wait_for(path, now + CONFIRM_WAIT)
@@ -199,6 +176,10 @@ class Observer:
     def hashed(self, event: Hashed, now: float, wall: int) -> None:
         self._hashing.pop(event.path, None)
         self.cannot.pop(event.path, None)
+        if event.target and not is_text(event.target):
+            self.cannot[event.path] = "a symbolic link to a name that is not UTF-8"
+            self._finish_walk(event.path)
+            return
         for identifier, raw in event.nodes:
             self.store.put_manifest_node(identifier, raw)
         if event.stat.kind is Kind.FILE:
@@ -208,7 +189,7 @@ class Observer:
         # A time in the future is no fresh write: read again and again, such a file would never settle.
         if abs(wall * 1_000_000 - event.stat.mtime_ns) < RACY_NS and kind is Kind.FILE:
             self._consider(event.path, event.stat, now + RACY_AGAIN, FIRST_BACKOFF)
-        self._finish_walk()
+        self._finish_walk(event.path)
 
     def hash_failed(self, event: HashFailed, now: float) -> None:
         candidate = self._hashing.pop(event.path, None)
@@ -217,16 +198,23 @@ class Observer:
         elif event.unsettled:
             # Its stat has changed, so the directory is read again; the pause grows with each vain attempt.
             backoff = min((candidate.backoff if candidate else FIRST_BACKOFF) * 2, LAST_BACKOFF)
-            if candidate is not None and event.path not in self._candidates:
+            if event.stat is not None and event.stat.kind not in (Kind.FILE, Kind.SYMLINK):
+                self._scan(parent_of(event.path), recursive=False)  # there is nothing to read there any more
+            elif candidate is not None and event.path not in self._candidates:
                 self._consider(event.path, event.stat or candidate.stat, now + backoff, backoff)
         else:
             self.cannot[event.path] = event.why
-        self._finish_walk()
+            self._unread.setdefault(parent_of(event.path), (now + UNREAD_AGAIN, False))
+        self._finish_walk(event.path)
 
     def tick(self, now: float) -> None:
         """Sends off what is due."""
-        while (when := self.next_due()) is not None and when <= now:
-            _, path = heappop(self._due)
+        for directory, (when, recursive) in list(self._unread.items()):
+            if when <= now:
+                del self._unread[directory]
+                self._scan(directory, recursive)
+        while (due := self.next_due()) is not None and due <= now:
+            when, path = heappop(self._due)
             candidate = self._candidates.get(path)
             if candidate is not None and candidate.due == when:
                 if path in self._hashing:
@@ -235,6 +223,8 @@ class Observer:
                 del self._candidates[path]
                 self._hashing[path] = candidate
                 self._out(Hash(path, candidate.stat))
+            elif self.store.local(path) is None:
+                del self._gone[path]  # went with its directory
             elif path in self._busy():
                 self._wait_for(path, now + CONFIRM_WAIT)
             else:
@@ -258,9 +248,17 @@ class Observer:
             self._walking[directory] = recursive
             self._out(Scan(directory))
 
-    def _finish_walk(self) -> None:
-        if not self._walking and not self._candidates and not self._hashing:
-            self.first_walk_done = True
+    def _finish_walk(self, read: str = "") -> None:
+        """The first walk is done when all that it found was read once; a file that never rests does not hold it up.
+
+        `read`: a path that was read just now, or could not be.
+        """
+        if self.first_walk_done or self._walking:
+            return
+        if self._first is None:
+            self._first = {*self._candidates, *self._hashing}
+        self._first = {path for path in self._first if path in self._candidates or path in self._hashing} - {read}
+        self.first_walk_done = not self._first
 
     def _read_rules(self, directory: str, rules: str | None) -> None:
         if self._rules_by_directory.get(directory) == rules:
@@ -291,14 +289,18 @@ class Observer:
             return  # our own operation; its result says what is there
         held = self._held.get(path)
         if stat.kind is Kind.DIRECTORY:
+            if path not in self._unread:
+                self.cannot.pop(path, None)  # it was a file that could not be read
             new = (local is None or local.kind is not Kind.DIRECTORY) and held is None
-            if new or (local is not None and local.mode != stat.mode):
+            # Another inode: made anew under its old name. Known, or its removal would never find what it expects.
+            if new or (local is not None and (local.mode != stat.mode or local.inode != stat.inode)):
                 self._observe(path, Found(stat, Kind.DIRECTORY, NO_CONTENT, ""), now, wall)
-            if new or recursive:
+            if new or recursive or (local is not None and local.inode != stat.inode):
                 self._scan(path, recursive=True)
             return
-        if (local is not None and _unchanged(local, stat)) or (held is not None and held.stat == stat):
+        if (local is not None and unchanged(local, stat)) or (held is not None and held.stat == stat):
             self._candidates.pop(path, None)
+            self.cannot.pop(path, None)
             return
         if local is None and self._was_moved(path, stat, now, wall):
             return
@@ -323,7 +325,12 @@ class Observer:
         return True
 
     def _consider(self, path: str, stat: Stat, due: float, backoff: float) -> None:
-        self._candidates[path] = Candidate(stat, due, backoff)
+        """To be read at `due`; a file that changes again and again is read all the same after LONGEST_WAIT."""
+        before = self._candidates.get(path)
+        if before is not None and before.backoff == backoff:
+            due = min(due, before.since + LONGEST_WAIT)
+        since = before.since if before is not None else due
+        self._candidates[path] = Candidate(stat, due, backoff, since)
         heappush(self._due, (due, path))
 
     # -- deletions and renames
@@ -355,7 +362,7 @@ class Observer:
         """A file of a directory that was renamed: the very inode, untouched, so it need not be read again."""
         old = self._gone_inodes.get(stat.inode)
         local = self.store.local(old) if old is not None else None
-        if old is None or local is None or self.holding or not _unchanged(local, stat) or stat.kind is None:
+        if old is None or local is None or self.holding or not unchanged(local, stat) or stat.kind is None:
             return False
         self.store.move_chunks(old, path)
         self._observe(path, Found(stat, stat.kind, local.content, local.target), now, wall, moved=old)
@@ -365,15 +372,18 @@ class Observer:
         """The missing path whose content turned up, or ""."""
         if found.kind is not Kind.FILE or not self._gone:
             return ""
-        for path in self.store.locals_with(found.content):
-            if any(path == gone or path.startswith(gone + "/") for gone in self._gone):
-                return path
-        return ""
+        return next((path for path in self.store.locals_with(found.content) if self._is_gone(path)), "")
+
+    def _is_gone(self, path: str) -> bool:
+        """Whether it, or a directory that it was in, is missing from a listing."""
+        while path:
+            if path in self._gone:
+                return True
+            path = parent_of(path)
+        return False
 
     def _delete(self, path: str, wall: int) -> None:
         """The user deleted `path` and, of a directory, all that was below it."""
-        if not self.may_write:
-            return
         self._delete_below(path, wall)
         local_here = self.store.local(path)
         if local_here is not None:
@@ -386,6 +396,10 @@ class Observer:
             self._delete_one(below, local, wall)
 
     def _delete_one(self, path: str, local: Local, wall: int) -> None:
+        self._touched(path)
+        if not self.may_write:
+            self.changes.deleted(path)
+            return
         before: Local | None = local
         if local.copy_of:
             before = self.ledger.settle_copy(path, local, wall)
@@ -393,7 +407,6 @@ class Observer:
         self.store.drop_chunks(path)
         if before is not None and any(not record.tombstone for record in self.ledger.register(path)):
             self.ledger.write(path, Value(local.kind, tombstone=True), before, wall)
-        self._touched(path)
 
     # -- versions
 
@@ -409,67 +422,54 @@ class Observer:
         adopted = self._adoptable(path, found, local)
         if adopted is not None:
             self.store.put_local(path, found.local(adopted))
-        elif self.may_write:
+        else:
             if local is not None and local.kind is Kind.DIRECTORY and found.kind is not Kind.DIRECTORY:
                 self._delete_below(path, wall)  # where a file is, nothing can be below
-            if local is not None and local.copy_of:
-                local = self.ledger.settle_copy(path, local, wall)
-            moved = moved or (self._renamed_from(found) if local is None else "")
-            record = self.ledger.write(path, found.value(), local, wall, moved)
-            self.store.put_local(path, found.local(context_of([record])))
+            if self.may_write:
+                if local is not None and local.copy_of:
+                    local = self.ledger.settle_copy(path, local, wall)
+                moved = moved or (self._renamed_from(found) if local is None else "")
+                record = self.ledger.write(path, found.value(), local, wall, moved)
+                self.store.put_local(path, found.local(context_of([record])))
+            else:
+                self.changes.edited(path, found.local(()))
             if moved:
                 self._forget_missing(moved, None)
                 self._delete(moved, wall)
             if found.kind is Kind.DIRECTORY:
                 self._hasten(found.stat.inode, now)
-        else:
-            self.cannot[path] = "changed here, where the folder is read-only"
         self._touched(path)
 
     def _only_inode_changed(self, local: Local, found: Found) -> bool:
         same_metadata = local.mode == found.stat.mode and (
             found.kind is Kind.DIRECTORY or local.mtime_ns == found.stat.mtime_ns
         )
-        return _same_content(local, found) and same_metadata
+        return same_content(local, found) and same_metadata
 
     def _adoptable(self, path: str, found: Found, local: Local | None) -> Context | None:
         """The context of a live version that says what is on the disk already, where the disk said otherwise before."""
-        if local is not None and (local.copy_of or _same_content(local, found)):
+        if local is not None and (local.copy_of or same_content(local, found)):
+            return None
+        if self._wrote_over(path, found, local):
             return None
         if found.kind is Kind.DIRECTORY:
             entry = self.ledger.visible(path)
             if entry is None or (entry.record is not None and entry.record.kind is not Kind.DIRECTORY):
                 return None
             return self.ledger.wanted_context(entry)
-        same = [record for record in self.ledger.register(path) if _says(record, found)]
+        same = [record for record in self.ledger.register(path) if says(record, found)]
         return context_of(same) if same else None
+
+    def _wrote_over(self, path: str, found: Found, local: Local | None) -> bool:
+        """Whether the user put this in place of a version that is live: that must be said, or it would stay a conflict
+        copy whose bytes nobody may have any more."""
+        return local is not None and any(
+            not record.tombstone and not says(record, found) and context_covers(local.installed, record.dot)
+            for record in self.ledger.register(path)
+        )
 
     def _hasten(self, inode: int, now: float) -> None:
         """A directory was seen at its new name: its old one need not wait for an editor."""
         old = self._gone_inodes.get(inode)
         if old is not None and self._gone.get(old, 0.0) not in (0.0, float("inf")):
             self._wait_for(old, now + RENAME_WAIT)
-
-
-def _unchanged(local: Local, stat: Stat) -> bool:
-    return (
-        local.kind is stat.kind
-        and local.mtime_ns == stat.mtime_ns
-        and local.ctime_ns == stat.ctime_ns
-        and local.size == stat.size
-        and local.inode == stat.inode
-        and local.mode == stat.mode
-    )
-
-
-def _same_content(local: Local, found: Found) -> bool:
-    return local.kind is found.kind and local.content == found.content and local.target == found.target
-
-
-def _says(record: Record, found: Found) -> bool:
-    return (
-        not record.tombstone
-        and record.kind is found.kind
-        and record.content == found.content
-        and record.target == found.target
-    )

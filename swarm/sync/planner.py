@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
-from swarm.ids import NO_CONTENT, Kind, name_of, parent_of
+from swarm.ids import NO_CONTENT, Kind, join_path, name_of, parent_of
 from swarm.index.paths import fold
-from swarm.sync.fetcher import temp_of
+from swarm.sync.assembly import temp_of
 from swarm.sync.operation import (
     InstallFile,
     InstallLink,
@@ -26,7 +26,7 @@ from swarm.sync.operation import (
     Result,
     SetMetadata,
 )
-from swarm.sync.store import Local
+from swarm.sync.store import Local, told_mtime
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from swarm.content.chunk import ChunkRef
     from swarm.index.record import Context, Record
     from swarm.index.view import Entry
+    from swarm.sync.changes import Changes
     from swarm.sync.fetcher import Fetcher
     from swarm.sync.files import Stat, Traits
     from swarm.sync.ignore import IgnoreRules
@@ -75,9 +76,11 @@ class Planner:
         traits: Traits,
         rules: Callable[[], IgnoreRules],
         look_at: Callable[[str], None],
+        changes: Changes,
     ) -> None:
         self.store = store
         self.ledger = ledger
+        self.changes = changes
         self.fetcher = fetcher
         self.cannot: dict[str, str] = {}  # what this disk cannot hold, and why
         self.troubles: dict[str, str] = {}  # what failed and is tried again, and why
@@ -89,16 +92,19 @@ class Planner:
         self._needs: dict[str, Need] = {}
         self._waiting: defaultdict[str, dict[str, None]] = defaultdict(dict)  # parent directory -> who waits for it
         self._ready: dict[str, None] = {}
+        self._removable: dict[str, None] = {}  # ready as well; taken when nothing else is
+        self._removals: set[str] = set()  # every path where nothing shall be
         self._running: dict[str, Running] = {}
         self._group = 0  # operations that the installer has not reported yet
         self._sources: dict[str, str] = {}  # of running moves: source -> path
         self._kept: set[str] = set()  # directories that hold what we do not sync
+        self._failed: set[str] = set()  # tried in vain, and not looked at since
         self._retry: list[tuple[float, str]] = []
         self._pauses: dict[str, float] = {}
 
     @property
     def need_files(self) -> int:
-        return len(self._needs) + len(self._running)
+        return len(self._needs) + len(self._running) + len(self._failed)
 
     @property
     def busy(self) -> dict[str, Running]:
@@ -135,8 +141,8 @@ class Planner:
         while self._dirty:
             dirty, self._dirty = self._dirty, {}
             entries = {path: self.ledger.visible(path) for path in dirty if path and not self._is_busy(path)}
-            # What shall be there comes before what shall not, so that a rename finds its source.
-            for path, entry in sorted(entries.items(), key=lambda item: item[1] is None):
+            # What shall not be there is looked at first and done last, so that a rename finds its source.
+            for path, entry in sorted(entries.items(), key=lambda item: item[1] is not None):
                 self._look(path, entry)
         for path, pause in list(self._pauses.items()):
             if path in self._needs and path in self.troubles and path not in self._ready:
@@ -148,9 +154,10 @@ class Planner:
         if self._group:
             return ()
         group: list[Operation] = []
-        while self._ready and len(group) < MAX_GROUP:
-            path = next(iter(self._ready))
-            del self._ready[path]
+        while (self._ready or self._removable) and len(group) < MAX_GROUP:
+            ready = self._ready or self._removable
+            path = next(iter(ready))
+            del ready[path]
             need = self._needs.get(path)
             if need is None or self._is_busy(path):
                 continue
@@ -171,8 +178,13 @@ class Planner:
 
     def _look(self, path: str, entry: Entry | None) -> None:
         self._drop(path)
+        self._failed.discard(path)
         local = self.store.local(path)
         need = self._need(path, entry, local)
+        if need is None or (path in self.changes and self.ledger.is_below_file(path)):
+            self.changes.drop(path)
+        elif self.changes.stays(path, need.installed, going=need.entry is None):
+            need = None
         if need is None:
             self.fetcher.forget(path)
             self.cannot.pop(path, None)
@@ -181,19 +193,27 @@ class Planner:
             return
         if self._impossible(path, need):
             self.fetcher.forget(path)
+            for child in self._waiting.pop(path, ()):
+                self.touch(child)  # what is below it cannot be here either
             return
         self._needs[path] = need
         self.need_bytes += need.bytes
+        if need.entry is None:
+            self._removals.add(path)
         self._make_ready(path, need, local)
 
     def _drop(self, path: str) -> None:
         need = self._needs.pop(path, None)
         if need is not None:
             self.need_bytes -= need.bytes
+        self._removals.discard(path)
         self._ready.pop(path, None)
+        self._removable.pop(path, None)
 
     def _need(self, path: str, entry: Entry | None, local: Local | None) -> Need | None:
         if entry is None:
+            if local is not None and local.kind is Kind.DIRECTORY and self._holds_only_kept(path):
+                self._kept.add(path)
             if local is None or path in self._kept or self._rules().ignores(path, local.kind is Kind.DIRECTORY):
                 return None
             return Need(None, ())
@@ -215,25 +235,39 @@ class Planner:
                 return Need(entry, installed)
         return Need(entry, installed, record.size if record is not None and kind is Kind.FILE else 0)
 
+    def _holds_only_kept(self, directory: str) -> bool:
+        """Whether all that is left in it are directories that stay: then it stays as well."""
+        names = self.store.locals_in(directory)
+        return bool(names) and all(join_path(directory, name) in self._kept for name in names)
+
     def _metadata_differs(self, record: Record, local: Local) -> bool:
         if record.kind is Kind.SYMLINK:
             return False
         if record.mode != local.mode:
             return True
         grain = self._traits.mtime_granularity_ns
-        return record.kind is Kind.FILE and record.mtime_ns // grain != local.mtime_ns // grain
+        return record.kind is Kind.FILE and record.mtime_ns // grain != told_mtime(local.mtime_ns) // grain
 
     def _impossible(self, path: str, need: Need) -> bool:
-        """Whether this disk has another name that it takes for the same."""
-        if not (self._traits.folds_case or self._traits.folds_unicode) or need.entry is None:
+        """Whether this disk has another name that it takes for the same, no such kind, or no place to put it."""
+        if need.entry is None:
+            return False
+        parent = parent_of(path)
+        if parent in self.cannot and self.store.local(parent) is None:
+            self.cannot[path] = self.cannot[parent]
+            self._waiting[parent][path] = None
+            return True
+        if need.entry.kind is Kind.SYMLINK and not self._traits.symlinks:
+            self.cannot[path] = "this disk has no symbolic links"
+            return True
+        if not (self._traits.folds_case or self._traits.folds_unicode):
             return False
         folded = fold(name_of(path))
         for other in self.store.locals_in(parent_of(path)):
             if other != name_of(path) and fold(other) == folded:
                 rival = f"{parent_of(path)}/{other}".lstrip("/")
-                if self.ledger.visible(rival) is None:
-                    self._waiting[rival][path] = None  # it goes, then this comes: a case-only rename
-                else:
+                self._waiting[rival][path] = None  # once it goes, this comes: a case-only rename
+                if self.ledger.visible(rival) is not None:
                     self.cannot[path] = f"this disk cannot tell it from {other}"
                 return True
         return False
@@ -242,13 +276,17 @@ class Planner:
         """Ready, or waiting for a parent, for children, or for content."""
         if need.entry is None or (local is not None and local.kind is Kind.DIRECTORY and not _is_directory(need)):
             if local is None or local.kind is not Kind.DIRECTORY or not self._has_children(path):
-                self._ready[path] = None
+                (self._removable if need.entry is None else self._ready)[path] = None
+            elif need.entry is not None:
+                for below in self.changes.drop_from(path):
+                    self.touch(below)
             return  # the last child's removal looks at its parent again
         parent = parent_of(path)
         if parent:
             above = self.store.local(parent)
             if above is None or above.kind is not Kind.DIRECTORY:
                 self._waiting[parent][path] = None
+                self.changes.drop(parent)
                 if parent not in self._needs and parent not in self._running:
                     self.touch(parent)
                 return
@@ -289,9 +327,6 @@ class Planner:
                 return SetMetadata(path, local, mode, local.mtime_ns)
             return Remove(path, local)
         if record.kind is Kind.SYMLINK:
-            if not self._traits.symlinks:
-                self.cannot[path] = "this disk has no symbolic links"
-                return None
             return InstallLink(path, local, record.target, record.mtime_ns)
         if _only_metadata(record, local):
             assert local is not None
@@ -311,13 +346,13 @@ class Planner:
 
     def _move_source(self, record: Record) -> str | None:
         """A file of ours with that content, which the view no longer has where it is."""
-        if not record.size:
+        if not record.size or not self._removals:
             return None
         for path in self.store.locals_with(record.content):
-            if path in self._running or path in self._sources or path == record.path:
+            if path not in self._removals:
                 continue
             local = self.store.local(path)
-            if local is not None and not local.copy_of and self.ledger.visible(path) is None:
+            if local is not None and not local.copy_of:
                 return path
         return None
 
@@ -356,6 +391,9 @@ class Planner:
             self._store_history(path, result.history)
             self.store.put_local(path, None)
             self._wake(path)
+            if (parent := parent_of(path)) in self._kept:
+                self._kept.discard(parent)  # it held something that nobody knew of, and that may be what has gone
+                self.touch(parent)
             return
         assert stat is not None
         entry = need.entry
@@ -405,6 +443,7 @@ class Planner:
                 self._look_at(parent_of(result.operation.source))
         if isinstance(result.operation, InstallFile):
             self.fetcher.temp_lost(path)
+        self._failed.add(path)
         pause = min(self._pauses.get(path, FIRST_RETRY / 2) * 2, LAST_RETRY)
         self._pauses[path] = pause
         heappush(self._retry, (now + pause, path))

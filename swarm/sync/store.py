@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from swarm.index.trie import TrieStore
 
 
+MAX_MTIME_NS = (1 << 63) - 1
+
+
 @dataclass(frozen=True, slots=True)
 class Local:
     """What we know to be at one path of our own disk, and which records that state contains."""
@@ -33,6 +36,11 @@ class Local:
     target: str  # of a symlink, else ""
     installed: Context  # what an edit here will supersede: the dots that this state comes from
     copy_of: str = ""  # of a conflict copy that has no record of its own: the path of the register that it is from
+
+
+def told_mtime(mtime_ns: int) -> int:
+    """An mtime as a record can say it: those of before 1677 and after 2262 do not fit, and come as near as they can."""
+    return max(-MAX_MTIME_NS, min(mtime_ns, MAX_MTIME_NS))
 
 
 class ChunkPlace(NamedTuple):
@@ -126,6 +134,13 @@ class Store(Protocol):
     def locals_with(self, content: ContentId, limit: int = 16) -> list[str]:
         """Paths of our own files with this content."""
         ...
+
+    # -- what the user of a device that may only read made of its paths (see swarm.sync.changes)
+    def changes(self) -> dict[str, Context]:
+        """Every changed path, and the records that the change is on top of."""
+        ...
+
+    def put_change(self, path: str, base: Context | None) -> None: ...
 
     # -- manifests, and where their chunks are
     def manifest_node(self, identifier: bytes) -> bytes | None: ...

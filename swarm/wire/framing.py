@@ -69,6 +69,7 @@ class Deframer:
 
     def take(self, limit: int) -> bytes:
         """Up to `limit` of the bytes held, as they are. Once b"", what is still due can be read past the deframer."""
-        data = bytes(self._held[:limit])
+        with memoryview(self._held) as held:
+            data = bytes(held[:limit])
         del self._held[:limit]
         return data

@@ -40,10 +40,26 @@ def make_daemon(tmp_path: Path) -> Iterator[MakeDaemon]:
             daemon.kill()
 
 
+@pytest.fixture(scope="module")
+def residents(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Daemon, Daemon]]:
+    """Two devices that live as long as a module's tests: starting two for each would take most of the time."""
+    base = tmp_path_factory.mktemp("residents")
+    daemons = Daemon(base, "anna"), Daemon(base, "bob")
+    yield daemons
+    for daemon in daemons:
+        with contextlib.suppress(AssertionError):
+            daemon.kill()
+
+
 @pytest.fixture
-def pair(make_daemon: MakeDaemon) -> tuple[Daemon, Daemon]:
+def pair(residents: tuple[Daemon, Daemon], tmp_path: Path) -> tuple[Daemon, Daemon]:
     """Two devices that share an empty folder and are connected."""
-    anna, bob = make_daemon("anna").start(), make_daemon("bob").start()
+    for daemon in residents:
+        daemon.folder = tmp_path / f"folder-{daemon.name}"
+        if not daemon.alive:  # the first test, or one that failed
+            daemon.kill()
+            daemon.start()
+    anna, bob = residents
     bob.join(anna.share())
     bob.wait()
     return anna, bob

@@ -47,6 +47,7 @@ class Daemon:
         self.log = base / f"log-{name}"
         self.stalls = base / f"stalls-{name}"  # what the loop's watch wrote
         self.options: list[str] = []  # more of them for `swarm run`
+        self.lan = False  # announces itself on the local network
         self.watched = False
         self._inside = list(inside)
         self._listen = listen
@@ -70,7 +71,7 @@ class Daemon:
         """Begins the daemon, without waiting for it."""
         assert self._process is None, "it runs already"
         self._log = self.log.open("a")
-        listen = ["--listen", f"{self._listen}:{self._port}", "--no-dht", "--no-lan"]
+        listen = ["--listen", f"{self._listen}:{self._port}", "--no-dht", *([] if self.lan else ["--no-lan"])]
         program = WATCHED if self.watched else SWARM
         self._process = subprocess.Popen(
             [*self._inside, *program, "run", *listen, *self.options],
@@ -166,9 +167,9 @@ class Daemon:
         return Client(place.socket_path(self.home)).ask("status")
 
     def report(self) -> dict[str, Any]:
-        """Its only folder, as in the status."""
-        (folder,) = self.status()["folders"]
-        return dict(folder)
+        """Its folder, as in the status."""
+        real = os.path.realpath(self.folder)
+        return dict(next(folder for folder in self.status()["folders"] if os.path.realpath(folder["path"]) == real))
 
     def fetched(self) -> int:
         """Bytes of content that it has asked others for since its start."""

@@ -22,7 +22,8 @@ class TimedLoop(asyncio.SelectorEventLoop):
 
     def __init__(self) -> None:
         super().__init__()
-        self._due = time.monotonic() + BEAT
+        self._began = time.monotonic()
+        self._due = self._began + BEAT
         self._thread = threading.get_ident()
         self._stack = ""
         self._file = open(os.environ["SWARM_STALLS"], "a", buffering=1)  # noqa: SIM115 - for as long as the process
@@ -33,7 +34,7 @@ class TimedLoop(asyncio.SelectorEventLoop):
         now = time.monotonic()
         late = now - self._due
         if late > LIMIT:
-            self._file.write(f"{late:.3f} {self._stack or '?'}\n")
+            self._file.write(f"{late:.3f} s, {now - self._began:.1f} s after the start: {self._stack or '?'}\n")
         self._stack = ""
         self._due = now + BEAT
         self.call_later(BEAT, self._beat)

@@ -47,6 +47,15 @@ class Middlebox:
         if self.passes(data) and self._dialler is not None:
             self._outside.sendto(data, self._dialler)
 
+    def rebind(self) -> None:
+        """As a NAT that has forgotten the dialler: another port outside, and nothing comes in by the old one."""
+        old, self._inside = self._inside, socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._loop.remove_reader(old)
+        old.close()
+        self._inside.setblocking(False)
+        self._inside.bind(("127.0.0.1", 0))
+        self._loop.add_reader(self._inside, self._outward)
+
     def close(self) -> None:
         for sock in (self._outside, self._inside):
             self._loop.remove_reader(sock)
@@ -332,6 +341,132 @@ def test_a_send_buffer_that_is_full_now_and_then_costs_no_data() -> None:
         await transfer(here, there, 4 << 20)
         assert crowded.refusals > 3
         assert not near._datagrams.blocked
+
+    play(scenario)
+
+
+async def exchange(one: Lane, other: Lane) -> None:
+    for writer, reader in ((one, other), (other, one)):
+        await writer.write(b"anything")
+        assert await reader.read(8) == b"anything"
+
+
+def test_a_link_follows_a_dialler_whose_nat_forgot_it() -> None:
+    async def scenario(stage: Stage) -> None:
+        near, far = await stage.endpoint(), await stage.endpoint()
+        box = stage.box(far, lambda _: True)
+        dialled, called = await stage.link(near, box.address)
+        here = await dialled.open_lane()
+        await here.write(b"!")
+        there = await called.accept_lane()
+        assert await there.read(1) == b"!"
+        before = called.address
+        for _ in range(3):
+            box.rebind()
+            async with asyncio.timeout(2):  # of which a lost answer may take a quarter of a second
+                await exchange(here, there)
+            assert called.address != before
+            before = called.address
+
+    play(scenario)
+
+
+def test_a_link_follows_who_only_listens_after_a_word_of_it() -> None:
+    async def scenario(stage: Stage) -> None:
+        near, far = await stage.endpoint(), await stage.endpoint()
+        box = stage.box(far, lambda _: True)
+        dialled, called = await stage.link(near, box.address)
+        here = await dialled.open_lane()
+        await here.write(b"!")
+        there = await called.accept_lane()
+        assert await there.read(1) == b"!"
+        before = called.address
+        box.rebind()
+        near.wake()
+        async with asyncio.timeout(2):
+            await exchange(there, here)
+        assert called.address != before
+
+    play(scenario)
+
+
+def test_packets_that_somebody_copies_and_sends_from_elsewhere_move_no_link() -> None:
+    async def scenario(stage: Stage) -> None:
+        near, far = await stage.endpoint(), await stage.endpoint()
+        thief = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        thief.setblocking(False)
+        thief.bind(("127.0.0.1", 0))
+        copying = [False]
+
+        def passes(data: bytes) -> bool:
+            if copying[0] and not data[0] & 0x80:
+                thief.sendto(data, far.address)  # always the first to arrive
+            return True
+
+        box = stage.box(far, passes)
+        dialled, called = await stage.link(near, box.address)
+        here = await dialled.open_lane()
+        await here.write(b"!")
+        there = await called.accept_lane()
+        assert await there.read(1) == b"!"
+        before = called.address
+        copying[0] = True
+        await asyncio.gather(transfer(here, there, 1 << 20), transfer(there, here, 1 << 20))
+        assert called.address == before
+        got = 0
+        while True:
+            try:
+                got += len(thief.recv(65_536))
+            except BlockingIOError:
+                break
+        thief.close()
+        assert 0 < got < 5000  # questions, a small one every 100 ms, and nothing else
+
+    play(scenario)
+
+
+def test_a_silent_path_that_comes_back_is_noticed_at_once() -> None:
+    async def scenario(stage: Stage) -> None:
+        near, far = await stage.endpoint(), await stage.endpoint()
+        open_ = [True]
+        box = stage.box(far, lambda _: open_[0])
+        dialled, called = await stage.link(near, box.address)
+        here = await dialled.open_lane()
+        await here.write(b"!")
+        there = await called.accept_lane()
+        assert await there.read(1) == b"!"
+        open_[0] = False
+        await here.write(b"while nothing passes")
+        await asyncio.sleep(4.0)  # QUIC's own probes would be more than two seconds apart by now
+        open_[0] = True
+        async with asyncio.timeout(0.8):
+            assert await there.read(20) == b"while nothing passes"
+
+    play(scenario)
+
+
+def test_a_link_to_nobody_ends_soon_after_waking() -> None:
+    async def scenario(stage: Stage) -> None:
+        near, far = await stage.endpoint(limits=Limits(wake_seconds=0.3)), await stage.endpoint()
+        open_ = [True]
+        box = stage.box(far, lambda _: open_[0])
+        dialled, _ = await stage.link(near, box.address)
+        open_[0] = False
+        near.wake()
+        async with asyncio.timeout(2):
+            await dialled.wait_closed()
+
+    play(scenario)
+
+
+def test_a_link_to_somebody_outlives_waking() -> None:
+    async def scenario(stage: Stage) -> None:
+        near, far = await stage.endpoint(limits=Limits(wake_seconds=0.3)), await stage.endpoint()
+        here, there = await stage.lane(near, far.address)
+        for _ in range(3):
+            near.wake()
+            await asyncio.sleep(0.2)
+        await exchange(here, there)
 
     play(scenario)
 

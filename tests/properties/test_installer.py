@@ -267,7 +267,7 @@ def play(world: World, script: list[tuple[int, str, str]], has_last_word: bool =
             check_result(world, result, contents)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(scripts, st.sampled_from(ALL_TRAITS), st.sampled_from([0, 1, 1000]), st.sampled_from([0, 60_000_000_000]))
 def test_no_byte_of_a_user_is_lost_whenever_they_act(
     script: list[tuple[int, str, str]], traits: Traits, step: int, age: int
@@ -277,7 +277,7 @@ def test_no_byte_of_a_user_is_lost_whenever_they_act(
 
 @pytest.mark.parametrize("traits", [ALL_TRAITS[0], ALL_TRAITS[-1]], ids=["modern", "old"])
 @pytest.mark.parametrize("action", ["write", "replace", "delete", "directory"])
-@pytest.mark.parametrize("path", ["docs/a.txt", "docs/b.txt", "docs/c.txt", "docs/m.txt", "docs/link", "new.txt"])
+@pytest.mark.parametrize("path", ["docs/a.txt", "docs/b.txt", "docs/c.txt", "docs/m.txt", "new.txt"])
 def test_one_action_at_every_moment(traits: Traits, action: str, path: str) -> None:
     quiet = World(traits)
     quiet.run()
@@ -344,7 +344,7 @@ def check_whole(world: World, before: set[bytes]) -> None:
 
 
 @pytest.mark.parametrize("traits", ALL_TRAITS, ids=TRAIT_NAMES)
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 def test_the_power_fails_at_any_moment_and_no_file_is_torn(traits: Traits, seed: int) -> None:
     quiet = World(traits)
     quiet.run()

@@ -3,42 +3,75 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
-import traceback
+from dataclasses import replace
+from pathlib import Path
 
-from tests.simulation.schedule import KINDS, Play, draw
+from tests.simulation import hunt
+from tests.simulation.schedule import KINDS, Play, Schedule, draw
+from tests.simulation.shrink import shrink, story, verdict
+
+SEEDS = Path(__file__).parent / "seeds"
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser("simulate")
-    parser.add_argument("what", choices=("folder",))
-    parser.add_argument("--schedules", type=int, default=300)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--devices", type=int, default=0)
-    parser.add_argument("--kind", choices=KINDS, default="")
-    parser.add_argument("--trace", action="store_true")
-    parser.add_argument("--keep-going", action="store_true")
+    parser = argparse.ArgumentParser("simulate", description="Tries to convict Swarm.")
+    what = parser.add_subparsers(dest="what", required=True)
+    folder = what.add_parser("folder", help="run schedules over the whole folder engine")
+    folder.add_argument("--schedules", type=int, default=300)
+    folder.add_argument("--seed", type=int, default=0, help="of the first one")
+    folder.add_argument("--devices", type=int, default=0, choices=range(2, 9), metavar="2..8")
+    folder.add_argument("--kind", choices=KINDS, default="")
+    folder.add_argument("--trace", action="store_true", help="print all that happened")
+    folder.add_argument("--keep-going", action="store_true", help="after a failure, without shrinking it")
+    folder.add_argument("--store", metavar="NAME", help="keep the shrunk schedule as a test")
+    stored = what.add_parser("stored", help="tell the story of a stored schedule")
+    stored.add_argument("name")
+    mutants = what.add_parser("mutants", help="change the program, and see that it is convicted")
+    mutants.add_argument("--only", default="")
+    mutants.add_argument("--schedules", type=int, default=400)
     arguments = parser.parse_args()
+    if arguments.what == "mutants":
+        return hunt.hunt(arguments.only, arguments.schedules)
+    if arguments.what == "stored":
+        print(story(Schedule.from_json(json.loads((SEEDS / f"{arguments.name}.json").read_text()))))
+        return 0
+    return _folder(arguments)
+
+
+def _folder(arguments: argparse.Namespace) -> int:
     begun = time.monotonic()
     failed = 0
     for seed in range(arguments.seed, arguments.seed + arguments.schedules):
-        play = Play(draw(seed, arguments.kind, arguments.devices))
-        try:
-            play.run()
-        except Exception as error:
-            failed += 1
-            print(f"seed {seed} ({play.schedule.kind}): {type(error).__name__}: {str(error)[:1500]}")
-            if arguments.trace:
-                print("\n".join(play.world.trace))
-                traceback.print_exc()
-            if not arguments.keep_going:
-                break
-        else:
-            if arguments.trace:
-                print("\n".join(play.world.trace))
+        schedule = draw(seed, arguments.kind, arguments.devices)
+        if arguments.trace:
+            print("\n".join(_trace(schedule)))
+        why = verdict(schedule)
+        if not why:
+            continue
+        failed += 1
+        print(f"seed {seed} ({schedule.kind}): {why[:400]}", flush=True)
+        if not arguments.keep_going:
+            small = shrink(schedule)
+            print(f"\nThe story, shrunk from {len(schedule.steps)} steps to {len(small.steps)}:\n{story(small)}")
+            if arguments.store:
+                SEEDS.mkdir(exist_ok=True)
+                small = replace(small, story=why.partition("\n")[0][:300])
+                (SEEDS / f"{arguments.store}.json").write_text(json.dumps(small.to_json(), indent=1) + "\n")
+            break
     print(f"{arguments.schedules} schedules, {failed} failed, {time.monotonic() - begun:.1f} s")
     return 1 if failed else 0
+
+
+def _trace(schedule: Schedule) -> list[str]:
+    play = Play(schedule)
+    try:
+        play.run()
+    except Exception as error:
+        play.world.trace.append(f"{type(error).__name__}: {error}")
+    return play.world.trace
 
 
 if __name__ == "__main__":

@@ -49,10 +49,12 @@ if TYPE_CHECKING:
     from swarm.keys.chain import FolderKeys
     from swarm.sync.files import Traits
     from swarm.sync.memory_files import Away, Tree
+    from tests.simulation.liar import Liar
     from tests.simulation.world import World
 
 DISK_SECONDS = 0.001  # what a piece of disk work takes
 WATCH_SECONDS = 0.02  # until the watcher tells
+TICK_MS = 4  # of a kernel with HZ=250: two writes within it have the same mtime
 HEALTH_SECONDS = 2.0  # between two looks at a folder whose disk is away
 MARKER = ".swarm/folder-id"
 POOLS = ("scan", "hash", "temps", "install", "serve")
@@ -76,12 +78,14 @@ class Device:
         self.files = MemoryFileSystem(self.wall_ns, traits)
         self.store = MemoryStore()
         self.folder: Folder | None = None
-        self.links: dict[DeviceId, Device] = {}
+        self.links: dict[DeviceId, Device | Liar] = {}
         self.lives = 0
         self.created = False
         self.wants_to_run = False  # it was started, or will be by itself
         self.calls = 0  # system calls of ours so far
         self.armed: list[tuple[int, Callable[[], None]]] = []  # (at which call, what happens before it)
+        self.aimed: list[tuple[str, int, Callable[[str], None]]] = []  # (system call, which one from now, what happens)
+        self._looked_at = ""  # the user's path that our last stat was of
         self._inbox: list[Event] = []
         self._due = False
         self._stepping = False
@@ -108,7 +112,8 @@ class Device:
         return self.world.wall_ms() + self.skew_ms
 
     def wall_ns(self) -> int:
-        return self.wall_ms() * 1_000_000 + int(self.world.now * 1e9) % 1_000_000
+        """What stamps files: it moves in ticks, as a kernel's clock does."""
+        return self.wall_ms() // TICK_MS * TICK_MS * 1_000_000
 
     def start(self, created: bool = False, cloned: bool = False) -> None:
         self.created = self.created or created
@@ -148,6 +153,7 @@ class Device:
         self._unhealthy = ""
         self._working.clear()
         self.armed.clear()
+        self.aimed.clear()
         for jobs in self._jobs.values():
             jobs.clear()
 
@@ -339,6 +345,16 @@ class Device:
         self.calls += 1
         if self.world.oracle is not None:
             self.world.oracle.called(self, operation, path)
+        if operation == "stat" and path and not path.startswith(".swarm"):
+            self._looked_at = path
+        if self.aimed and self._working:
+            aimed, self.aimed = self.aimed, []
+            for call, count, action_at in aimed:
+                left = count - (call == operation)
+                if left:
+                    self.aimed.append((call, left, action_at))
+                else:
+                    action_at(self._looked_at)
         if self.armed:
             due = [entry for entry in self.armed if entry[0] <= self.calls]
             if due:

@@ -2,23 +2,26 @@
 
 Loss and reordering of packets are QUIC's matter; what of them reaches a folder's engine is a session that is cut, an
 answer that never comes, a member that is said to be there and hears nothing. Beyond that a message may come twice, and
-a State be overtaken, since the engine promises to bear it. Messages are packed and unpacked as on the wire.
+a State or a Delta be overtaken, since the engine promises to bear it. Messages are packed and unpacked as on the wire.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from swarm.keys.role import Role
 from swarm.sync.events import FetchLost, MemberDown, MemberUp, Received
-from swarm.wire.messages import FOLDER_MESSAGES, State
+from swarm.wire.messages import FOLDER_MESSAGES, Delta, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from swarm.sync.events import Event
     from tests.simulation.device import Device
+    from tests.simulation.liar import Liar
     from tests.simulation.world import World
+
+    Member: TypeAlias = Device | Liar
 
 DIAL_SECONDS = 0.5  # between two attempts to reach whoever is not connected
 NOTICE_SECONDS = 0.4  # at most, until a side notices that its session was cut
@@ -33,7 +36,7 @@ class Network:
         self.world = world
         self.latency = latency
         self.duplicates = 0.0  # how likely a message comes twice
-        self.overtaking = 0.0  # how likely a State is overtaken
+        self.overtaking = 0.0  # how likely a State or Delta is overtaken
         self.lost_lanes = 0.0  # how likely a bulk lane breaks before its answer
         self.messages: dict[str, int] = {}  # how many of each kind were sent
         self._sessions: dict[Pair, int] = {}  # how many there were
@@ -45,19 +48,19 @@ class Network:
 
     # -- sessions
 
-    def is_up(self, one: Device, other: Device) -> bool:
+    def is_up(self, one: Member, other: Member) -> bool:
         return frozenset((one.name, other.name)) in self._up
 
-    def connect(self, one: Device, other: Device) -> None:
+    def connect(self, one: Member, other: Member) -> None:
         """A new session; it replaces one that may be there."""
         pair = frozenset((one.name, other.name))
         self._sessions[pair] = self._sessions.get(pair, 0) + 1
         self._up.add(pair)
         for here, there in ((one, other), (other, one)):
             here.links[there.id] = there
-            here.post(MemberUp(there.id, there.name, Role.OWNER if there.owner else Role.WRITE))
+            here.post(MemberUp(there.id, there.name, min(there.keys.role, Role.WRITE)))
 
-    def cut(self, one: Device, other: Device, at_once: bool = True) -> None:
+    def cut(self, one: Member, other: Member, at_once: bool = True) -> None:
         """The session ends. Unless `at_once`, each side notices in its own time."""
         pair = frozenset((one.name, other.name))
         if pair not in self._up:
@@ -72,14 +75,14 @@ class Network:
             else:
                 self.world.after(NOTICE_SECONDS * self.world.rng.random(), self._notice(pair, session, here, there))
 
-    def _notice(self, pair: Pair, session: int, here: Device, there: Device) -> Callable[[], None]:
+    def _notice(self, pair: Pair, session: int, here: Member, there: Member) -> Callable[[], None]:
         def notice() -> None:
             if self._sessions[pair] == session:  # else a new one has taken its place
                 here.post(MemberDown(there.id))
 
         return notice
 
-    def cut_all_of(self, device: Device) -> None:
+    def cut_all_of(self, device: Member) -> None:
         for other in list(device.links.values()):
             self.cut(device, other)
 
@@ -117,14 +120,14 @@ class Network:
     def _dial_now(self) -> None:
         for one in self.world.devices:
             for other in self.world.devices:
-                if one.name < other.name and one.runs and other.runs and not self.is_up(one, other):
-                    if frozenset((one.name, other.name)) not in self._barred:
-                        self.connect(one, other)
+                barred = frozenset((one.name, other.name)) in self._barred
+                if one.name < other.name and one.runs and other.runs and not barred and not self.is_up(one, other):
+                    self.connect(one, other)
         self.world.after(DIAL_SECONDS * (0.5 + self.world.rng.random()), self._dial_now)
 
     # -- messages
 
-    def send(self, source: Device, target: Device, message: object) -> None:
+    def send(self, source: Device, target: Member, message: object) -> None:
         """On the control lane: in order, unless the session ends first."""
         self.count(type(message).__name__)
         raw = FOLDER_MESSAGES.pack(message)
@@ -134,12 +137,12 @@ class Network:
         def event() -> Event:
             return Received(source.id, FOLDER_MESSAGES.unpack(raw))
 
-        loose = isinstance(message, State) and self.world.rng.random() < self.overtaking
+        loose = isinstance(message, State | Delta) and self.world.rng.random() < self.overtaking
         self.carry(source, target, event, loose)
         if self.duplicates and self.world.rng.random() < self.duplicates:
             self.carry(source, target, event)
 
-    def answer(self, source: Device, target: Device, event: Event, request: int) -> None:
+    def answer(self, source: Device, target: Member, event: Event, request: int) -> None:
         """On a bulk lane, which may break."""
         if self.lost_lanes and self.world.rng.random() < self.lost_lanes:
             self.carry(source, target, lambda: FetchLost(source.id, request))
@@ -149,7 +152,7 @@ class Network:
     def count(self, kind: str) -> None:
         self.messages[kind] = self.messages.get(kind, 0) + 1
 
-    def carry(self, source: Device, target: Device, event: Callable[[], Event], loose: bool = False) -> None:
+    def carry(self, source: Member, target: Member, event: Callable[[], Event], loose: bool = False) -> None:
         pair = frozenset((source.name, target.name))
         way = (source.name, target.name)
         session = self._sessions.get(pair, 0)

@@ -72,6 +72,7 @@ class Watched:
     dead: set[str] = field(default_factory=set)  # paths of which this device signed a deletion
     signed: dict[Origin, int] = field(default_factory=dict)  # up to where its records were looked at
     acted: set[str] = field(default_factory=set)  # paths that a user changed since the installer began
+    visible: set[bytes] = field(default_factory=set)  # contents that were ever at a user's path
     users: set[int] = field(default_factory=set)  # inodes that a user made or wrote to
 
 
@@ -82,7 +83,8 @@ class Oracle:
     world: World
     lies: bool = False  # somebody lies: accusations and repaired indexes are as they should be, overwriting is history
     doubles: bool = False  # an index was brought back from an old copy: a dot may have been used twice
-    honest: frozenset[str] = frozenset()
+    overtaken: bool = False  # messages of one session came in another order
+    lost: bool = False  # somebody waits for what nobody has any more, because an index was lost
     written: set[bytes] = field(default_factory=set)  # every content that a user ever had at a path
     targets: set[str] = field(default_factory=set)  # of symlinks
     due: dict[bytes, Due] = field(default_factory=dict)
@@ -96,7 +98,6 @@ class Oracle:
 
     def __post_init__(self) -> None:
         self._watched = {device.name: Watched() for device in self.world.devices}
-        self.honest = frozenset(self._watched)
 
     def convict(self, why: str) -> None:
         raise Conviction(f"at {self.world.now - 1000:.3f}: {why}")
@@ -107,16 +108,28 @@ class Oracle:
     def user(self, device: Device) -> Iterator[None]:
         """What is done within it, a user does (or a crash, or whatever else is not ours)."""
         self.look(device)
-        before = self._tree(device)
-        yield
-        after = self._tree(device)
-        self._acted(device, before, after)
-        self._remember(device)
+        before, metadata = self._tree(device), self._metadata(device)
+        try:
+            yield
+        finally:
+            after = self._tree(device)
+            self._acted(device, before, after)
+            for path, values in self._metadata(device).items():
+                data = after[path][1]
+                if isinstance(data, bytes) and before.get(path) == after[path] and metadata.get(path) != values:
+                    self.produced[path, data] += 1  # touched: a version with the same bytes
+                    self.ended.discard((path, data))
+            self._remember(device)
 
     def _acted(self, device: Device, before: Tree, after: Tree) -> None:
         watched = self._watched[device.name]
         now = self.world.now
-        present = {data for _, data in after.values() if isinstance(data, bytes)}
+        # Where a user put it and none took it away: a conflict copy of a version goes when that is written over.
+        present = {
+            data
+            for path, (_, data) in after.items()
+            if isinstance(data, bytes) and self.produced[path, data] and (path, data) not in self.ended
+        }
         for path in before.keys() | after.keys():
             old, new = before.get(path), after.get(path)
             if old == new:
@@ -135,6 +148,8 @@ class Oracle:
                     self.ended.add((path, data))
                     if data not in present:
                         self.due.pop(data, None)
+                    elif "(conflict " in path and data in self.due:
+                        self.due[data] = Due.SOMEWHERE  # its copy was refused, while the register's own name had it
                 if new is None or new[0] is not kind:
                     watched.removed[path] = now
                     watched.reappeared.pop(path, None)
@@ -157,10 +172,16 @@ class Oracle:
 
     def forgot(self, device: Device) -> None:
         """Its database was lost, or is an old copy: everything on its disk is as if written now."""
+        self._remember(device)
         for path, (kind, data) in self._tree(device).items():
             if kind is Kind.FILE and isinstance(data, bytes):
                 self.produced[path, data] += 1
                 self.ended.discard((path, data))
+        watched = self._watched[device.name]
+        for path, _ in device.store.locals_below(""):  # what has gone since, it cannot tell from what a user deleted
+            if path not in watched.tree:
+                watched.removed[path] = self.world.now
+                watched.reappeared.pop(path, None)
 
     @contextmanager
     def crash(self, device: Device) -> Iterator[None]:
@@ -172,25 +193,28 @@ class Oracle:
         yield
         after = self._tree(device)
         left = set(self._contents(after)) | self._history(device)
-        for data in (held & durable & self.written) - left:
-            self.convict(f"{device.name}: a crash lost {_name(data)}, which was durable")
+        for gone in (held & durable & self.written) - left:
+            self.convict(f"{device.name}: a crash lost {_name(gone)}, which was durable")
         watched = self._watched[device.name]
         for path, (kind, data) in after.items():
             torn = kind is Kind.FILE and data not in self.written and not self._from_a_liar(data)
             if torn and device.files.node(path).inode not in watched.users:
                 self.convict(f"{device.name}: a crash left a torn file at {path}, which no user had written to")
         elsewhere = self._everywhere(but=device)
-        for data in held - left:
-            if data in elsewhere and data in self.due:
-                self.due[data] = Due.SOMEWHERE
-            elif data not in elsewhere:
-                self.due.pop(data, None)  # nobody had made it durable, and nobody else has it
+        for gone in held - left:
+            if gone in elsewhere and gone in self.due:
+                self.due[gone] = Due.SOMEWHERE
+            elif gone not in elsewhere:
+                self.due.pop(gone, None)  # nobody had made it durable, and nobody else has it
         for path in before.keys() | after.keys():
             old, new = before.get(path), after.get(path)
             if old == new:
                 continue
             if new is not None and new[0] is Kind.FILE and isinstance(new[1], bytes):
                 self._wrote(device, path, new[1])
+                if new[1] not in held and new[1] in self.due:
+                    self.due[new[1]] = Due.SOMEWHERE  # torn, or old: a user has nothing of it
+                    device.files.node(path).ctime_ns += 1  # else nobody could see it
             if old is not None and isinstance(old[1], bytes):
                 self.produced[path, old[1]] += 1
                 if old[1] in self.due and old[1] not in self._contents(after):
@@ -236,8 +260,10 @@ class Oracle:
             if kind is Kind.SYMLINK and data not in self.targets and not self.lies:
                 self.convict(f"{device.name}: {pending} made a link at {path} that no user made")
         lost = (set(self._contents(old_tree)) | old_kept) - set(contents) - watched.kept
+        if pending.startswith(f"rename_noreplace {HISTORY}"):  # what was never visible becomes a temp again
+            lost -= {data for _, data in _all_of(device.files, TEMPS).values() if isinstance(data, bytes)}
         for data in lost:
-            if data in self.written:
+            if data in self.written and data in watched.visible:  # else it was a temp in its future place
                 self.convict(f"{device.name}: {pending} lost {_name(data)}")
 
     def _from_a_liar(self, data: object) -> bool:
@@ -254,12 +280,15 @@ class Oracle:
             path = result.operation.path
             if result.history and result.outcome is not Outcome.DONE:
                 self._excuse(device, result.history)
+                self._watched[device.name].removed[path] = self.world.now  # it had to stay there: the path is empty
             if result.outcome is not Outcome.DONE or any(path == a or path.startswith(a + "/") for a in acted):
                 continue
             node = _durable(device.files, path)
             match result.operation:
                 case InstallFile(content=content) | MoveFile(content=content):
-                    if node is None or self.name_of(node.image.data) != content:
+                    # A user's own file may be moved: its bytes are durable when its user or the kernel made them so.
+                    users = node is not None and node.inode in self._watched[device.name].users
+                    if node is None or (self.name_of(node.image.data) != content and not users):
                         self.convict(f"{device.name}: {path} was reported as done and is not durable")
                 case InstallLink() | MakeDirectory():
                     if node is None:
@@ -329,6 +358,27 @@ class Oracle:
 
     # -- the end
 
+    def lack_only_what_is_lost(self) -> bool:
+        """Where a database was lost: a version that it had told of, and that its user wrote over before anybody had the
+        bytes, is one that nobody can give, and that its author no longer knows to be his."""
+        held = {self.name_of(data) for data in self._everywhere()}
+        for device in self.world.devices:
+            if device.folder is None:
+                continue
+            for path in device.folder.planner.needed_paths(1000):
+                entry = device.folder.ledger.visible(path)
+                if entry is None or entry.record is None or entry.record.content in held:
+                    return False
+        self.lost = self.agree()
+        return self.lost
+
+    def agree(self) -> bool:
+        """Where somebody lied: whether all have the same index, and nothing more can be done on the disks."""
+        statuses = [device.folder.status() for device in self.world.devices if device.folder is not None]
+        return len({status.root for status in statuses}) == 1 and all(
+            status.settled and not status.scanning and not status.holding and not status.health for status in statuses
+        )
+
     def judge(self) -> None:
         """All faults are healed and the world has settled."""
         self._judge_trees()
@@ -344,7 +394,9 @@ class Oracle:
         [first, *others] = trees.items()
         for name, tree in others:
             if tree != first[1]:
-                different = sorted(path for path in tree.keys() | first[1].keys() if tree.get(path) != first[1].get(path))
+                different = sorted(
+                    path for path in tree.keys() | first[1].keys() if tree.get(path) != first[1].get(path)
+                )
                 path = different[0]
                 self.convict(
                     f"{first[0]} and {name} say that they are identical and differ at {different}: "
@@ -359,20 +411,32 @@ class Oracle:
         assert device.folder is not None
         status = device.folder.status()
         cannot = {path for path, _ in status.cannot}
-        if cannot and not (device.files.traits.folds_case or device.files.traits.folds_unicode or self.lies):
-            if device.files.traits.symlinks:
-                self.convict(f"{device.name} cannot have {status.cannot[0]}")
+        traits = device.files.traits
+        if cannot and traits.symlinks and not (traits.folds_case or traits.folds_unicode or self.lies):
+            self.convict(f"{device.name} cannot have {status.cannot[0]}")
         rivals = any(d.files.traits.folds_case or d.files.traits.folds_unicode for d in self.world.devices)
         plain = any(not d.files.traits.symlinks for d in self.world.devices)
         found = {}
         tree = self._tree(device)
+        unmet = self._unmet() if self.lies or self.lost else set()
         for path, (kind, data) in tree.items():
+            if path in unmet:
+                continue
             if rivals and self._has_rival(path):
                 continue
             if plain and kind is Kind.SYMLINK:
                 continue
             found[path] = (kind, data, device.files.node(path).mode if kind is Kind.FILE else 0)
         return found
+
+    def _unmet(self) -> set[str]:
+        """Paths for which somebody waits for what only a liar has."""
+        return {
+            path
+            for device in self.world.devices
+            if device.folder is not None
+            for path in device.folder.planner.needed_paths(1000)
+        }
 
     def _has_rival(self, path: str) -> bool:
         """Whether some device has a name that a folding disk takes for one on this path."""
@@ -408,12 +472,13 @@ class Oracle:
                 self.convict(f"{device.name} does not know of {path}")
             elif isinstance(data, bytes) and local.content != self.name_of(data):
                 self.convict(f"{device.name} takes {path} for another content than it has")
-            elif local.copy_of == "" and kind is not Kind.DIRECTORY:
+            elif local.copy_of == "" and kind is not Kind.DIRECTORY and not self.lies:
                 register = device.store.register(PathKey(device.folder.ledger.key_of(path)))
                 if not any(record.content == local.content for record in register if not record.tombstone):
                     self.convict(f"{device.name} has {path} and no record of it")
         for peer, faults in device.folder.exchange.faults.items():
-            if faults and not self.lies and not self.doubles:
+            # A State or Delta that was overtaken may look like that; on real streams none is.
+            if faults and not (self.lies or self.doubles or self.overtaken):
                 self.convict(f"{device.name} had the clock of {peer.hex()[:8]} and other roots")
 
     def _judge_silence(self) -> None:
@@ -449,11 +514,16 @@ class Oracle:
         watched = self._watched[device.name]
         watched.tree = self._tree(device)
         watched.kept = frozenset(self._history(device))
+        watched.visible.update(self._contents(watched.tree))
         watched.seen = True
         watched.pending = ""
 
     def _tree(self, device: Device) -> Tree:
         return _all_of(device.files)
+
+    def _metadata(self, device: Device) -> dict[str, tuple[int, int]]:
+        nodes = {path: device.files.node(path) for path in device.tree()} if device.files._away is None else {}
+        return {path: (node.mode, node.mtime_ns) for path, node in nodes.items()}
 
     def _contents(self, tree: Tree) -> list[bytes]:
         return [data for kind, data in tree.values() if kind is Kind.FILE and isinstance(data, bytes)]

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import errno
 import random
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from swarm.sync.files import Traits
 from swarm.sync.memory_store import MemoryStore
 from tests.simulation import users
+from tests.simulation.liar import LIES, Liar
 from tests.simulation.oracle import Oracle
 from tests.simulation.world import World
 
@@ -25,9 +26,10 @@ if TYPE_CHECKING:
 TROUBLE_SECONDS = 25.0  # in which steps happen
 SETTLE_SECONDS = 400.0  # after healing: failures pause a minute at most, and clocks are compared every 45 s
 ARMED_SECONDS = 3.0  # a step that waits for a system call happens at the latest then
+UNREAD_SECONDS = 70.0  # in which what could not be read, or was no name for a disk, is tried again
 WRITE_BACK_SECONDS = 6.0  # between two times that a kernel writes back, on average
 
-KINDS = ("plain", "network", "crash", "disk", "database", "clock", "personality", "many", "everything")
+KINDS = ("plain", "network", "crash", "disk", "database", "clock", "personality", "many", "liars", "everything")
 
 PATHS = ("a.txt", "b", "d", "d/x", "d/y.txt", "d/sub", "d/sub/z", "e", "e/x", "e/f/g")
 FOLDED = ("A.txt", "D/X", "café", "cafe\u0301")
@@ -56,6 +58,7 @@ CRASH = {"kill": 3, "power": 4, "overflow": 1}
 DISK = {"fail": 6, "fill": 1, "empty": 2, "unmount": 2, "unplug": 1, "forbid": 1}
 DATABASE = {"snapshot": 3, "lose": 2, "roll back": 3, "clone": 2}
 CLOCK = {"jump": 4}
+AIMS = ("exchange", "exchange", "rename_noreplace", "rename", "stat", "rmdir", "sync_directory", "read_at")
 ERRORS = (errno.ENOSPC, errno.EIO, errno.EACCES, errno.EIO)
 
 TRAITS = (
@@ -79,6 +82,7 @@ class Step:
     number: int = 0  # of the content; or an errno, a device, milliseconds, as `what` has it
     size: int = 0  # bytes of content
     calls: int = 0  # not 0: before that many-th system call of ours from then on
+    at: str = ""  # not "": only system calls of that name count, and the path is the one that we are at work on
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +128,9 @@ def draw(seed: int, kind: str = "", devices: int = 0) -> Schedule:
     if kind == "personality":
         paths += FOLDED
     some = rng.sample(paths, rng.randint(2, 5)) if rng.random() < 0.6 else paths  # few paths: more that meet
-    around = [group for name, group in _GROUPS.items() if kind in (name, "everything", "many")]
+    around = [
+        group for name, group in _GROUPS.items() if kind == name or (kind in ("everything", "many") and name != "liars")
+    ]
     end = rng.choice((3.0, 10.0, TROUBLE_SECONDS))
     for number in range(rng.randint(6, 30)):
         when = round(rng.random() * end, 3)
@@ -137,6 +143,8 @@ def draw(seed: int, kind: str = "", devices: int = 0) -> Schedule:
         what = _choose(rng, USER)
         size = rng.choice((20, 20, 20, 60, 60, 5000, 0)) if rng.random() < 0.9 else rng.choice((40_000, 200_000))
         step = Step(when, device, what, rng.choice(some), rng.choice(some), seed * 1000 + number, size, calls)
+        if calls and rng.random() < 0.6:
+            step = replace(step, calls=rng.randint(1, 2), at=rng.choice(AIMS))
         if calls == 0 and rng.random() < 0.3:  # two users at one path at about the same time
             near = round(when + rng.choice((0.0, 0.01, 0.05, 0.3, 2.2)), 3)
             again = replace(step, when=near, device=rng.randrange(devices), number=step.number + 500)
@@ -144,6 +152,12 @@ def draw(seed: int, kind: str = "", devices: int = 0) -> Schedule:
         steps.append(step)
     if rng.random() < 0.5:
         steps += [Step(0.0, d, "write", rng.choice(some), "", seed * 1000 + 900 + d, 20) for d in range(devices)]
+    if kind == "database":
+        device, saved = rng.randrange(devices), round(rng.random() * end, 3)
+        steps.append(Step(saved, device, "snapshot"))
+        back = min(round(saved + 0.5 + rng.random() * end, 3), TROUBLE_SECONDS - 2.0)
+        steps.append(Step(back, device, "roll back"))
+        steps.append(Step(round(back + 2.0 * rng.random(), 3), device, "write", "b", "", seed * 1000 + 950, 20))
     if kind in ("plain", "network") and rng.random() < 0.4:
         steps.append(Step(round(rng.random() * end, 3), 0, "late", "", "", 1 + rng.randrange(devices - 1)))
     traits: tuple[int, ...] = ()
@@ -152,7 +166,14 @@ def draw(seed: int, kind: str = "", devices: int = 0) -> Schedule:
     return Schedule(seed, devices, kind, tuple(sorted(steps, key=lambda step: step.when)), traits)
 
 
-_GROUPS = {"network": NETWORK, "crash": CRASH, "disk": DISK, "database": DATABASE, "clock": CLOCK}
+_GROUPS = {
+    "network": NETWORK,
+    "crash": CRASH,
+    "disk": DISK,
+    "database": DATABASE,
+    "clock": CLOCK,
+    "liars": dict.fromkeys(LIES, 1),
+}
 
 
 def _choose(rng: random.Random, weights: dict[str, int]) -> str:
@@ -176,7 +197,8 @@ def _world_step(rng: random.Random, what: str, when: float, device: int, devices
             return Step(when, device, what, "broken", "", rng.choice((500, 5000)), 0, calls)
         case "overflow" | "empty" | "fill" | "snapshot" | "lose" | "roll back" | "clone" | "forbid":
             return Step(when, device, what)
-    return Step(when, device, what, "", "", other, 0, calls if what == "cut" else 0)
+    path = rng.choice(PATHS) if what in LIES else ""
+    return Step(when, device, what, path, "", other, 0, calls if what == "cut" else 0)
 
 
 class Play:
@@ -188,7 +210,9 @@ class Play:
         for device, number in zip(self.world.devices, schedule.traits, strict=False):
             if number >= 0:
                 device.files.traits = TRAITS[number]
-        self.oracle = self.world.oracle = Oracle(self.world)
+        lies = any(step.what in LIES for step in schedule.steps)
+        self.oracle = self.world.oracle = Oracle(self.world, lies=lies)
+        self.liar = Liar(self.world, random.Random(f"liar {schedule.seed}"))
         self.done: list[tuple[float, Step]] = []  # in the order in which they happened
         self._snapshots: dict[str, MemoryStore] = {}
 
@@ -211,13 +235,17 @@ class Play:
         world.run(min(last, TROUBLE_SECONDS) + ARMED_SECONDS + 0.5)
         self._heal()
         world.settle(SETTLE_SECONDS)
+        if any(device.folder is not None and device.folder.status().cannot for device in world.devices):
+            world.run(UNREAD_SECONDS)
+            world.settle(SETTLE_SECONDS)
         self.oracle.judge()
 
     def _beginner(self, step: Step) -> Callable[[], None]:
         def begin() -> None:
             device = self.world.devices[step.device % len(self.world.devices)]
             if not step.calls or not device.runs:
-                self._do(device, step)
+                if step.what != "fail":  # which is for a system call of ours
+                    self._do(device, step)
                 return
             happened = False
 
@@ -227,7 +255,17 @@ class Play:
                     happened = True
                     self._do(device, step)
 
-            device.armed.append((device.calls + step.calls, once))
+            if step.at:
+
+                def aimed(path: str) -> None:
+                    nonlocal happened
+                    if not happened:
+                        happened = True
+                        self._do(device, replace(step, path=path or step.path))
+
+                device.aimed.append((step.at, step.calls, aimed))
+            else:
+                device.armed.append((device.calls + step.calls, once))
             if step.what != "fail":
                 self.world.after(ARMED_SECONDS, once)
 
@@ -241,7 +279,10 @@ class Play:
         action = users.ACTIONS.get(step.what)
         if action is not None:
             if device.files._away is None:
-                action(device, step.path, step.other, users.content(step.number, step.size))
+                try:
+                    action(device, step.path, step.other, users.content(step.number, step.size))
+                except OSError:  # a full disk says no to users too
+                    device.tell(step.path)
             return
         match step.what:
             case "cut" if other is not device:
@@ -259,6 +300,7 @@ class Play:
                 world.network.duplicates = 0.3
             case "overtake":
                 world.network.overtaking = 0.3
+                self.oracle.overtaken = True
             case "kill" | "power":
                 self._end_life(device, step)
             case "overflow":
@@ -279,6 +321,9 @@ class Play:
                 self._change_database(device, step.what)
             case "jump":
                 device.skew_ms += step.number
+            case lie if lie in LIES:
+                if device.runs and other is not device:
+                    self.liar.lie(lie, device, other, step.path)
 
     def _end_life(self, device: Device, step: Step) -> None:
         if not device.runs:
@@ -307,9 +352,11 @@ class Play:
         except OSError:
             return
         mode, node.mode = node.mode, 0o000
+        device.tell("d")
 
         def allow() -> None:
             node.mode = mode
+            device.tell("d")
             device.tell("d/x")
 
         self.world.after(4.0, allow)
@@ -332,12 +379,12 @@ class Play:
 
     def _change_database(self, device: Device, how: str) -> None:
         device.stop()
-        self.oracle.forgot(device)
         self.oracle.doubles = True
         if how == "lose":
             device.store = MemoryStore()
         elif device.name in self._snapshots:
             device.store = self._snapshots.pop(device.name)
+        self.oracle.forgot(device)
         self.world.after(1.0, lambda: device.start(cloned=how == "clone") if not device.runs else None)
         device.wants_to_run = True
 
@@ -353,12 +400,14 @@ class Play:
         world = self.world
         for device in world.devices:
             device.armed.clear()
+            device.aimed.clear()
             device.files.capacity = 1 << 40
         world.run(9.0)  # whatever ends by itself has ended
         for device in world.devices:
             if not device.runs:
                 device.start()
         world.network.heal()
+        world.network.cut_all_of(self.liar)
         world.run(2.0)
 
 
@@ -386,4 +435,6 @@ def describe(step: Step) -> str:
     }.get(step.what, f"{step.what}{where}{there}")
     if step.what in users.ACTIONS:
         what = f"user: {what}" + (f" (#{step.number}, {step.size} B)" if step.size else "")
-    return what + (f", at the {step.calls}th system call" if step.calls else "")
+    if step.at:
+        return f"{what}, before {step.at} number {step.calls}"
+    return what + (f", before system call {step.calls}" if step.calls else "")

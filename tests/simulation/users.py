@@ -51,6 +51,19 @@ def _kind(files: MemoryFileSystem, path: str) -> Kind | None:
         return None
 
 
+def _later(device: Device, path: str, seconds: float, action: Callable[[], None]) -> None:
+    """The rest of what somebody is doing at a path, as far as the disk lets them."""
+
+    def act() -> None:
+        if device.files._away is None:
+            try:
+                action()
+            except OSError:
+                device.tell(path)
+
+    device.world.after(seconds, act)
+
+
 def _make_durable(device: Device, path: str) -> None:
     """As an editor that calls fsync on the file and on its directory."""
     files = device.files
@@ -83,7 +96,7 @@ def write_slowly(device: Device, path: str, data: bytes) -> None:
             files.write_file(path, data)
         device.tell(path, closed=True)
 
-    device.world.after(SAVE_SECONDS, finish)
+    _later(device, path, SAVE_SECONDS, finish)
 
 
 def save(device: Device, path: str, data: bytes, durable: bool = True) -> None:
@@ -106,7 +119,7 @@ def save(device: Device, path: str, data: bytes, durable: bool = True) -> None:
 def recreate(device: Device, path: str, data: bytes) -> None:
     """As editors that delete, and create again a moment later."""
     remove(device, path)
-    device.world.after(RECREATE_SECONDS, lambda: write(device, path, data))
+    _later(device, path, RECREATE_SECONDS, lambda: write(device, path, data))
 
 
 def write_late(device: Device, path: str, data: bytes) -> None:
@@ -124,11 +137,13 @@ def write_late(device: Device, path: str, data: bytes) -> None:
             files.resize(node, len(data), path)
             node.data[:] = data
             files.change(node, mtime_ns=device.wall_ns())
-            if device.world.oracle is not None:
+            if device.world.oracle is not None and node.links:
                 device.world.oracle.wrote_late(device, data, node.inode)
-        device.tell(path, closed=True)
+        for now in device.tree():
+            if device.files.node(now) is node:
+                device.tell(now, closed=True)
 
-    device.world.after(HANDLE_SECONDS, finish)
+    _later(device, path, HANDLE_SECONDS, finish)
 
 
 def append(device: Device, path: str, data: bytes) -> None:
@@ -223,8 +238,6 @@ def link(device: Device, path: str, target: str) -> None:
         files.symlink(target, path)
     device.tell(path)
 
-
-Action = "Callable[[Device, str, str, bytes], None]"
 
 ACTIONS: dict[str, Callable[[Device, str, str, bytes], None]] = {
     "write": lambda device, path, _, data: write(device, path, data),

@@ -1,4 +1,4 @@
-"""What every implementation of links and lanes does: the real one over QUIC, and its twin in memory."""
+"""What every implementation of links and lanes does: the real one over QUIC, its twin in memory; lanes over TCP too."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ import pytest
 from swarm.errors import SwarmError, Unavailable
 from swarm.net.endpoint import Endpoint
 from swarm.net.memory import MemoryNetwork
+from swarm.net.tcp_lane import TcpLane, dial
+from swarm.net.tcp_listener import TcpListener
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -81,11 +83,50 @@ async def in_memory() -> AsyncIterator[Stage]:
     await stage.far.close()
 
 
+class TcpStage(Stage):
+    """Lanes without a link: it is elsewhere, and has told the token."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.listener = TcpListener.open("127.0.0.1", 0)
+        self.guests: asyncio.Queue[TcpLane] = asyncio.Queue()
+        self.made: list[TcpLane] = []
+
+    def welcome(self, lane: TcpLane) -> None:
+        self.guests.put_nowait(lane)
+
+    async def lane(self) -> tuple[Lane, Lane]:
+        (token,) = self.listener.invite(self, 1)
+        here = await dial("127.0.0.1", self.listener.port, self.listener.fingerprint, token)
+        there = await self.guests.get()
+        self.made += [here, there]
+        return here, there
+
+
+@asynccontextmanager
+async def over_tcp() -> AsyncIterator[Stage]:
+    stage = TcpStage()
+    try:
+        yield stage
+    finally:
+        for lane in stage.made:
+            lane.abort()
+        await stage.listener.close()
+
+
 @pytest.fixture(params=[over_quic, in_memory], ids=["quic", "memory"])
 def play(request: pytest.FixtureRequest) -> Callable[[Scenario], None]:
     """Runs a scenario on a fresh stage, in at most 10 seconds."""
-    stage_of: Callable[[], AbstractAsyncContextManager[Stage]] = request.param
+    return playing(request.param)
 
+
+@pytest.fixture(params=[over_quic, in_memory, over_tcp], ids=["quic", "memory", "tcp"])
+def play_lane(request: pytest.FixtureRequest) -> Callable[[Scenario], None]:
+    """For scenarios that need lanes alone."""
+    return playing(request.param)
+
+
+def playing(stage_of: Callable[[], AbstractAsyncContextManager[Stage]]) -> Callable[[Scenario], None]:
     async def whole(scenario: Scenario) -> None:
         async with asyncio.timeout(10), stage_of() as stage:
             await scenario(stage)
@@ -123,7 +164,7 @@ def test_both_sides_know_who_dialled_and_share_a_binding(play: Callable[[Scenari
     play(scenario)
 
 
-def test_bytes_arrive_in_order_in_both_directions(play: Callable[[Scenario], None]) -> None:
+def test_bytes_arrive_in_order_in_both_directions(play_lane: Callable[[Scenario], None]) -> None:
     async def scenario(stage: Stage) -> None:
         here, there = await stage.lane()
         rng = random.Random(1)
@@ -143,10 +184,10 @@ def test_bytes_arrive_in_order_in_both_directions(play: Callable[[Scenario], Non
         assert got_one == one
         assert got_two == two
 
-    play(scenario)
+    play_lane(scenario)
 
 
-def test_the_end_comes_after_the_last_byte_and_stays(play: Callable[[Scenario], None]) -> None:
+def test_the_end_comes_after_the_last_byte_and_stays(play_lane: Callable[[Scenario], None]) -> None:
     async def scenario(stage: Stage) -> None:
         here, there = await stage.lane()
         await here.write(b"last")
@@ -158,7 +199,7 @@ def test_the_end_comes_after_the_last_byte_and_stays(play: Callable[[Scenario], 
         there.close()
         assert await read_all(here) == b"the other direction is open"
 
-    play(scenario)
+    play_lane(scenario)
 
 
 def test_a_lane_may_end_without_a_byte(play: Callable[[Scenario], None]) -> None:
@@ -172,7 +213,7 @@ def test_a_lane_may_end_without_a_byte(play: Callable[[Scenario], None]) -> None
     play(scenario)
 
 
-def test_a_writer_waits_for_a_reader_that_does_not_read(play: Callable[[Scenario], None]) -> None:
+def test_a_writer_waits_for_a_reader_that_does_not_read(play_lane: Callable[[Scenario], None]) -> None:
     async def scenario(stage: Stage) -> None:
         here, there = await stage.lane()
         piece, written = bytes(1 << 16), [0]
@@ -190,7 +231,7 @@ def test_a_writer_waits_for_a_reader_that_does_not_read(play: Callable[[Scenario
         assert len(await read_all(there)) == 160 * len(piece)
         await task
 
-    play(scenario)
+    play_lane(scenario)
 
 
 def test_a_full_bulk_lane_does_not_hold_up_the_control_lane(play: Callable[[Scenario], None]) -> None:
@@ -212,7 +253,7 @@ def test_a_full_bulk_lane_does_not_hold_up_the_control_lane(play: Callable[[Scen
     play(scenario)
 
 
-def test_writers_of_one_lane_do_not_interleave_within_a_write(play: Callable[[Scenario], None]) -> None:
+def test_writers_of_one_lane_do_not_interleave_within_a_write(play_lane: Callable[[Scenario], None]) -> None:
     async def scenario(stage: Stage) -> None:
         here, there = await stage.lane()
         messages = [bytes([index]) * 150_000 for index in range(8)]
@@ -224,7 +265,7 @@ def test_writers_of_one_lane_do_not_interleave_within_a_write(play: Callable[[Sc
         _, got = await asyncio.gather(write_all(), read_all(there))
         assert {got[start : start + 150_000] for start in range(0, len(got), 150_000)} == set(messages)
 
-    play(scenario)
+    play_lane(scenario)
 
 
 def test_many_lanes_carry_their_own_bytes(play: Callable[[Scenario], None]) -> None:
@@ -260,7 +301,7 @@ def test_both_sides_may_open_lanes(play: Callable[[Scenario], None]) -> None:
     play(scenario)
 
 
-def test_a_large_transfer_arrives_whole(play: Callable[[Scenario], None]) -> None:
+def test_a_large_transfer_arrives_whole(play_lane: Callable[[Scenario], None]) -> None:
     async def scenario(stage: Stage) -> None:
         here, there = await stage.lane()
         data = random.Random(2).randbytes(1 << 20)
@@ -279,7 +320,7 @@ def test_a_large_transfer_arrives_whole(play: Callable[[Scenario], None]) -> Non
         await asyncio.gather(write(), read())
         assert got.digest() == sent.digest()
 
-    play(scenario)
+    play_lane(scenario)
 
 
 def test_a_stranger_gets_four_kilobytes_of_one_lane_through(play: Callable[[Scenario], None]) -> None:
@@ -371,7 +412,7 @@ def test_dialling_where_nobody_listens_says_so(play: Callable[[Scenario], None])
     play(scenario)
 
 
-def test_misuse_is_ours_and_not_the_networks(play: Callable[[Scenario], None]) -> None:
+def test_misuse_is_ours_and_not_the_networks(play_lane: Callable[[Scenario], None]) -> None:
     async def scenario(stage: Stage) -> None:
         here, _ = await stage.lane()
         here.close()
@@ -380,4 +421,4 @@ def test_misuse_is_ours_and_not_the_networks(play: Callable[[Scenario], None]) -
         with pytest.raises(SwarmError, match="a read of 0 bytes"):
             await here.read(0)
 
-    play(scenario)
+    play_lane(scenario)

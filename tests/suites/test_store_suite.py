@@ -443,6 +443,20 @@ def test_files_are_found_by_content(store: Store) -> None:
 # -- manifests and chunks
 
 
+def test_changes_are_kept_by_path_with_what_they_are_on_top_of(store: Store) -> None:
+    store.put_change("a", ((ANNA, 3), (BEN, 2**40)))
+    store.put_change("b", ())
+    store.commit()
+    store.put_change("a", ((BEN, 1),))
+    store.put_change("b", None)
+    store.put_change("never", None)
+    assert store.changes() == {"a": ((BEN, 1),)}
+    store.rollback()
+    assert store.changes() == {"a": ((ANNA, 3), (BEN, 2**40)), "b": ()}
+    if isinstance(store, MemoryStore):
+        assert store.snapshot().changes() == store.changes()
+
+
 def test_manifest_nodes_are_found_by_their_identifier(store: Store) -> None:
     big = bytes(range(256)) * 4096
     store.put_manifest_node(b"1" * 32, big)

@@ -24,17 +24,50 @@ if TYPE_CHECKING:
 SECRET = "swarmw1fake+192.0.2.7:47474+name=Docs"
 
 
+class FakePast:
+    """Remembers what it was asked, and knows two versions of everything."""
+
+    def __init__(self, calls: list[tuple[Any, ...]]) -> None:
+        self.calls = calls
+
+    async def history(self, path: str) -> dict[str, Any]:
+        self.calls.append(("history", path))
+        versions = [] if "nothing" in path else [version("3fa91c", 1200), version("00ff00", 12)]
+        return {"folder": "Docs", "path": path, "versions": versions}
+
+    async def deleted(self, path: str, whole: bool) -> dict[str, Any]:
+        self.calls.append(("deleted", path, whole))
+        gone = {"path": f"{path}/gone\x1b.txt", "deleted": "2026-01-02T03:04:05.678Z", "size": 12, "versions": 2}
+        return {"folder": "Docs", "files": [] if "nothing" in path else [gone]}
+
+    async def restore(self, path: str, version_id: str | None, at_ms: int, to: str | None) -> dict[str, Any]:
+        self.calls.append(("restore", path, version_id, at_ms, to))
+        row = {"path": to or path, "version": version("3fa91c", 12), "kept": None if to else f"{path}.kept"}
+        return {"folder": "Docs", "restored": [row]}
+
+    async def revert(self, path: str, whole: bool) -> dict[str, Any]:
+        self.calls.append(("revert", path, whole))
+        return {"reverted": 0 if "nothing" in path else 2, "left": 0, "done": "far" not in path}
+
+
+def version(name: str, size: int) -> dict[str, Any]:
+    moment = "2026-01-02T03:04:05.678Z"
+    return {"id": name, "time": moment, "size": size, "modified": moment, "kind": "file", "place": "/x"}
+
+
 class FakeDaemon:
     """Remembers what it was asked. Paths and keys with certain words in them make it fail in certain ways."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[Any, ...]] = []
+        self.past = FakePast(self.calls)
         self.stopped = asyncio.Event()
         self.waiting = asyncio.Event()
         self.wait_cancelled = asyncio.Event()
         self.folders: list[dict[str, Any]] = []
         self.happenings: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue()
         self.listening = asyncio.Event()
+        self.silent = asyncio.Event()
         self.waited = Waited(True, ())
 
     async def share(self, path: str, name: str | None) -> Shared:
@@ -93,10 +126,13 @@ class FakeDaemon:
         return described(Config(), "/home/anna/swarm", "anna-desk")
 
     async def events(self) -> AsyncIterator[tuple[str, dict[str, Any]]]:
-        yield "status", await self.status()
-        while True:
-            self.listening.set()
-            yield await self.happenings.get()
+        try:
+            yield "status", await self.status()
+            while True:
+                self.listening.set()
+                yield await self.happenings.get()
+        finally:
+            self.silent.set()
 
     async def stop(self) -> None:
         self.stopped.set()

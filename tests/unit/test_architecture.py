@@ -20,7 +20,7 @@ SHELVES: list[set[str]] = [
     {"wire"},
     {"gossip", "session"},
     {"sync"},
-    {"disk", "net"},
+    {"disk", "net", "discovery"},
     {"control"},
     {"node"},
     {"cli"},
@@ -59,6 +59,8 @@ IMPURE = {
     "time",
     "uvicorn",
     "watchdog",
+    "zeroconf",
+    "ifaddr",
 }
 MAX_LINES = 480  # a file that nears it is two
 

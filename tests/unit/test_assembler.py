@@ -6,12 +6,13 @@ import pytest
 
 from swarm.content.chunk import MIN_CHUNK, ChunkRef, chunk_id
 from swarm.content.manifest import single_chunk_content
-from swarm.disk.assembler import FLUSH_EVERY, KEPT_FREE, drop, prepare, store_chunks, store_files
+from swarm.disk.assembler import FLUSH_EVERY, KEPT_FREE, drop, prepare, store_chunks, store_files, sweep
 from swarm.ids import ContentId, DeviceId, Kind
 from swarm.sync.events import PrepareTemp, StoreChunks, StoreFiles
 from swarm.sync.files import Traits
 from swarm.sync.memory_files import MemoryFileSystem
 from swarm.sync.store import ChunkPlace
+from tests.unit.marked_files import marked
 
 KEY = bytes(range(32))
 PEER = DeviceId(bytes(32))
@@ -59,7 +60,7 @@ def sent(file: File, *indexes: int) -> StoreChunks:
 
 @pytest.fixture(params=[True, False], ids=["noreplace", "link and unlink"])
 def files(request: pytest.FixtureRequest) -> MemoryFileSystem:
-    return MemoryFileSystem(Clock(), traits=Traits(noreplace=request.param))
+    return marked(Clock(), traits=Traits(noreplace=request.param))
 
 
 def test_a_new_temp_is_private_and_empty_of_chunks(files: MemoryFileSystem) -> None:
@@ -106,7 +107,7 @@ def test_an_earlier_temp_that_is_too_long_is_cut(files: MemoryFileSystem) -> Non
 
 
 def test_zeros_need_no_writing_in_a_new_temp_and_are_written_over_an_old_one() -> None:
-    files = MemoryFileSystem(Clock())
+    files = marked(Clock())
     zeros = cut(bytes(2 * PART))
     files.write_file("mine", bytes(PART))
     writes: list[str] = []
@@ -120,9 +121,8 @@ def test_zeros_need_no_writing_in_a_new_temp_and_are_written_over_an_old_one() -
 
 
 def test_a_temp_that_is_also_a_users_file_is_never_written_to() -> None:
-    files = MemoryFileSystem(Clock(), traits=Traits(noreplace=False))
+    files = marked(Clock(), traits=Traits(noreplace=False))
     files.write_file("installed", FILE.data)  # a crash came between link and unlink
-    files.mkdir(".swarm")
     files.mkdir(".swarm/tmp")
     files.link("installed", TEMP)
     files.write_file("installed", b"edited since" * 2000)
@@ -136,7 +136,6 @@ def test_a_temp_that_is_also_a_users_file_is_never_written_to() -> None:
 @pytest.mark.parametrize("kind", ["symlink", "fifo", "directory"])
 def test_whatever_is_in_a_temps_place_is_replaced_and_never_followed(files: MemoryFileSystem, kind: str) -> None:
     files.write_file("victim", b"precious")
-    files.mkdir(".swarm")
     files.mkdir(".swarm/tmp")
     match kind:
         case "symlink":
@@ -159,6 +158,7 @@ def test_a_directory_with_something_in_it_in_a_temps_place_is_told(files: Memory
 
 def test_our_directory_as_a_symlink_is_not_followed(files: MemoryFileSystem) -> None:
     files.mkdir("elsewhere")
+    files.rmdir(".swarm")
     files.symlink("elsewhere", ".swarm")
     assert prepare(files, wanted(FILE), KEY).why
     assert files.list("elsewhere") == []
@@ -166,7 +166,7 @@ def test_our_directory_as_a_symlink_is_not_followed(files: MemoryFileSystem) -> 
 
 @pytest.mark.parametrize(("code", "present"), [(errno.EIO, (0, 1)), (errno.ENOSPC, ())])
 def test_a_disk_that_refuses_is_told_and_half_a_file_does_not_keep_it_full(code: int, present: tuple[int, ...]) -> None:
-    files = MemoryFileSystem(Clock())
+    files = marked(Clock())
     files.write_file("mine", FILE.data)
     places = {i: ChunkPlace("mine", i * PART, chunk.length) for i, chunk in enumerate(FILE.chunks)}
     writes: list[str] = []
@@ -187,7 +187,7 @@ def test_a_disk_that_refuses_is_told_and_half_a_file_does_not_keep_it_full(code:
 
 
 def test_what_would_not_fit_is_not_begun() -> None:
-    files = MemoryFileSystem(Clock(), capacity=KEPT_FREE + 2 * len(FILE.data) - 1)
+    files = marked(Clock(), capacity=KEPT_FREE + 2 * len(FILE.data) - 1)
     done = prepare(files, wanted(FILE), KEY)
     assert "full" in done.why
     assert TEMP not in files.tree(ours=True)
@@ -220,7 +220,7 @@ def test_a_temp_that_is_gone_is_told_and_the_others_go_on(files: MemoryFileSyste
 
 
 def test_a_large_file_is_sent_to_the_disk_as_it_arrives() -> None:
-    files = MemoryFileSystem(Clock())
+    files = marked(Clock())
     size = 1 << 20
     data = os.urandom(size)
     flushed: list[str] = []
@@ -258,7 +258,7 @@ def test_a_small_file_that_is_not_what_its_name_says_is_bad(files: MemoryFileSys
 
 
 def test_a_disk_that_refuses_small_files_is_told() -> None:
-    files = MemoryFileSystem(Clock(), capacity=3)
+    files = marked(Clock(), capacity=3)
     content, _, _ = single_chunk_content(KEY, b"small")
     done = store_files(files, StoreFiles(PEER, 3, ((content, TEMP, b"small"),)), KEY)
     assert (done.stored, done.bad) == ((), ())
@@ -270,3 +270,14 @@ def test_dropping_a_temp_twice_is_nothing(files: MemoryFileSystem) -> None:
     drop(files, TEMP)
     drop(files, TEMP)
     assert TEMP not in files.tree(ours=True)
+
+
+def test_a_sweep_removes_temps_of_contents_and_nothing_else() -> None:
+    files = marked(lambda: 10**18)
+    files.mkdir(".swarm/tmp")
+    files.write_file(f".swarm/tmp/{'ab' * 32}", b"left over")
+    files.write_file(".swarm/tmp/own-link", b"of the installer")
+    files.write_file("abc", b"the user's")
+    sweep(files)
+    assert files.list(".swarm/tmp") == ["own-link"]
+    assert files.read_file("abc") == b"the user's"

@@ -132,7 +132,7 @@ class Terminal(io.StringIO):
 
 def test_a_terminal_is_drawn_over_and_a_file_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setattr(live.shutil, "get_terminal_size", lambda: os.terminal_size((10, 3)))
+    monkeypatch.setattr("shutil.get_terminal_size", lambda: os.terminal_size((10, 3)))
     tty = Terminal()
     screen = live.Screen(tty)
     screen.show(["one", "\x1b[1mtwo that is far too long\x1b[0m", "three", "four"])

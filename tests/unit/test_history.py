@@ -5,13 +5,14 @@ import pytest
 from swarm.disk.history import HISTORY, MAX_TRIES, ensure_directory, free_place, history_path, parse
 from swarm.ids import name_of, parent_of
 from swarm.sync.memory_files import MemoryFileSystem
+from tests.unit.marked_files import marked
 
 NOW_MS = 1_753_000_123_456  # 2025-07-20 08:28:43.456 UTC
 
 
 @pytest.fixture
 def files() -> MemoryFileSystem:
-    return MemoryFileSystem(lambda: NOW_MS * 1_000_000)
+    return marked(lambda: NOW_MS * 1_000_000)
 
 
 def test_a_displaced_file_keeps_its_directory_and_its_extension() -> None:
@@ -51,7 +52,7 @@ def test_a_mad_clock_still_gives_a_name(now_ms: int) -> None:
 
 def test_a_place_is_free_and_its_directories_are_there(files: MemoryFileSystem) -> None:
     place, made = free_place(files, "a/b/f.txt", NOW_MS * 1_000_000)
-    assert made == ["", ".swarm", HISTORY, f"{HISTORY}/a"]
+    assert made == [".swarm", HISTORY, f"{HISTORY}/a"]
     files.write_file(place, b"x")
     other, made = free_place(files, "a/b/f.txt", NOW_MS * 1_000_000)
     assert other != place

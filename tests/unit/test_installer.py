@@ -28,6 +28,7 @@ from swarm.sync.operation import (
     SetMetadata,
 )
 from swarm.sync.store import Local
+from tests.unit.marked_files import marked
 
 KEY = bytes(range(32))
 START = 1_700_000_000_000_000_000
@@ -46,7 +47,7 @@ class Clock:
 
 
 def memory(**traits: bool | int) -> MemoryFileSystem:
-    return MemoryFileSystem(Clock(), traits=Traits(**traits))  # type: ignore[arg-type]
+    return marked(Clock(), traits=Traits(**traits))  # type: ignore[arg-type]
 
 
 @pytest.fixture(params=["exchange", "steps"])

@@ -55,3 +55,24 @@ def test_our_own_sleep_is_not_held_against_the_peer() -> None:
     assert patience.judge(100.0, 5000.0) is Judgement.PING
     assert patience.judge(100.0, 5006.9) is Judgement.WAIT
     assert patience.judge(5006.9, 5007.0) is Judgement.WAIT
+
+
+def test_after_a_sleep_the_answer_must_come_soon() -> None:
+    patience = trusted()
+    assert patience.hasten(200.0)
+    assert patience.look_at(100.0) == 200.0 + LIMITS.wake_seconds
+    assert patience.judge(100.0, 201.4) is Judgement.WAIT
+    assert patience.judge(100.0, 201.5) is Judgement.SILENT
+
+
+def test_an_answer_after_a_sleep_ends_the_haste() -> None:
+    patience = trusted()
+    patience.hasten(200.0)
+    assert patience.judge(200.1, 201.5) is Judgement.WAIT
+    assert patience.judge(200.1, 205.1) is Judgement.PING
+    assert patience.judge(200.1, 212.0) is Judgement.WAIT
+    assert patience.judge(200.1, 212.1) is Judgement.SILENT
+
+
+def test_a_handshake_is_not_hastened() -> None:
+    assert not Patience(LIMITS, 100.0, dialled=True).hasten(101.0)

@@ -14,12 +14,13 @@ from swarm.session.events import (
     Close,
     Incompatible,
     MemberJoined,
+    MembersTold,
     MessageReceived,
     PeerReady,
 )
 from swarm.session.greeting import Versions
 from swarm.session.handshake import Kind
-from swarm.session.messages import SESSION_MESSAGES, Member, SessionHello
+from swarm.session.messages import MAX_PLACES, MAX_TOLD, SESSION_MESSAGES, Member, SessionHello, Whereabouts
 from swarm.session.session import State
 from swarm.wire.codec import MAX_MESSAGE, encode
 from swarm.wire.framing import frame
@@ -221,10 +222,40 @@ def test_what_only_newer_versions_say_is_ignored() -> None:
     newer = (1, 1, 2, "0.2.0", "eve", bytes(8), (), "a field of tomorrow", (1, 2))
     bob.take(frame(encode(newer)))
     assert bob.of(PeerReady) == [PeerReady(ALICE.id, "eve", bytes(8), 1, "0.2.0", ())]
-    for number in (6, 15, 60, 127):
+    for number in (9, 15, 60, 127):
         bob.take(frame(encode((number, b"whatever"))))
         bob.take(frame(encode((number, *range(20)))))
     assert len(bob.events) == 2
+
+
+def test_members_hear_where_members_are() -> None:
+    alice, bob = meet([DOCS], [DOCS])
+    assert alice.tell(Whereabouts(DOCS.folder_id, ((EVE.id, (("192.0.2.9", 47474),)),)))
+    talk(alice, bob)
+    assert bob.of(MembersTold) == [MembersTold(DOCS.folder_id, ((EVE.id, (("192.0.2.9", 47474),)),))]
+
+
+def test_members_of_a_folder_are_named_to_its_members_only() -> None:
+    alice, bob = meet([DOCS, MUSIC], [DOCS])
+    assert not alice.tell(Whereabouts(MUSIC.folder_id, ()))
+    assert not authenticated().tell(Whereabouts(DOCS.folder_id, ()))
+    with pytest.raises(BadPeer, match="not joined"):
+        say(bob, Whereabouts(MUSIC.folder_id, ()))
+
+
+def test_addresses_that_are_none_are_not_passed_up() -> None:
+    _, bob = meet([DOCS], [DOCS])
+    places = (("nas.example.net", 1), ("192.0.2.9", 0), ("192.0.2.9", 5), ("192.0.2.9", 5), ("224.0.0.1", 5))
+    say(bob, Whereabouts(DOCS.folder_id, ((EVE.id, places),)))
+    assert bob.of(MembersTold) == [MembersTold(DOCS.folder_id, ((EVE.id, (("192.0.2.9", 5),)),))]
+
+
+@pytest.mark.parametrize(("members", "places"), [(MAX_TOLD + 1, 1), (1, MAX_PLACES + 1)])
+def test_whereabouts_without_end_break_the_protocol(members: int, places: int) -> None:
+    _, bob = meet([DOCS], [DOCS])
+    told = tuple((bytes([n]) * 32, tuple(("192.0.2.9", 1 + port) for port in range(places))) for n in range(members))
+    with pytest.raises(BadPeer):
+        bob.take(frame(encode((8, DOCS.folder_id, told))))
 
 
 def test_messages_with_many_fields_of_tomorrow_are_still_read() -> None:

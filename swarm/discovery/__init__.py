@@ -1,0 +1,1 @@
+"""Discovery: finding members without being told where they are."""

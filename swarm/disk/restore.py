@@ -1,0 +1,106 @@
+"""Restores a version from history, the way a user would who copies it back: what is there now goes to history first.
+
+The version stays in history. The copy has its mode and time. For the engine it is an edit of this device's user like
+any other: it becomes a new version on top of the one that it replaces, and goes to everybody.
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+from swarm.disk import hasher
+from swarm.disk.assembler import drop
+from swarm.disk.placement import Placement, Raced, Refused, copy
+from swarm.disk.refusal import sentence
+from swarm.errors import EXIT_FAILED, EXIT_USAGE, UserError
+from swarm.ids import Kind, parent_of
+from swarm.sync.events import Hash, Hashed
+from swarm.sync.files import OURS
+from swarm.sync.store import Local
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from swarm.disk.versions import Version
+    from swarm.sync.files import FileSystem, Stat
+
+DIRECTORY_MODE = 0o755  # of directories that are gone
+
+
+def restore(files: FileSystem, version: Version, path: str, chunk_key: bytes, now_ns: Callable[[], int]) -> str:
+    """Puts a copy of `version` at `path`. Returns where in history that is which was there, or "". Raises UserError."""
+    temp = f"{OURS}/tmp/restore-{version.id}-{now_ns():x}"
+    try:
+        _make(files, version, temp)
+        _make_directories(files, parent_of(path))
+        return _place(files, temp, path, Placement(files, chunk_key, now_ns))
+    except (Raced, FileExistsError) as error:
+        raise UserError(f"{path} changed just now; nothing was restored", "try again", EXIT_FAILED) from error
+    except Refused as refusal:
+        raise UserError(f"{path} cannot be restored: {refusal.why}") from refusal
+    except OSError as error:
+        if error.errno == errno.ENOTDIR:
+            raise UserError(
+                f"a part of {path} is a file now", "swarm restore --to restores to another name", EXIT_USAGE
+            ) from error
+        raise UserError(f"{path} cannot be restored: {sentence(error)}") from error
+    finally:
+        drop(files, temp)
+
+
+def _make(files: FileSystem, version: Version, temp: str) -> None:
+    """The copy, with all that it shall have, durable."""
+    if version.stat.kind is Kind.SYMLINK:
+        files.symlink(files.read_link(version.place), temp)
+        return
+    copy(files, version.place, temp)
+    writer = files.reopen(temp)
+    try:
+        writer.set_mode(version.stat.mode)
+        writer.set_mtime(version.stat.mtime_ns)
+        writer.sync()
+    finally:
+        writer.close()
+
+
+def _make_directories(files: FileSystem, directory: str) -> None:
+    if not directory:
+        return
+    try:
+        files.stat(directory)
+    except FileNotFoundError:
+        _make_directories(files, parent_of(directory))
+        files.mkdir(directory, DIRECTORY_MODE)
+
+
+def _place(files: FileSystem, temp: str, path: str, placement: Placement) -> str:
+    try:
+        now = files.stat(path)
+    except FileNotFoundError:
+        placement.fill(temp, path)
+        placement.settle()
+        return ""
+    if now.kind not in (Kind.FILE, Kind.SYMLINK):
+        raise UserError(f"{path} is a directory now", "swarm restore --to restores to another name", EXIT_USAGE)
+    place = placement.replace(temp, files.stat(temp), path, _expected(files, path, now, placement.chunk_key))
+    placement.settle()
+    return place
+
+
+def _expected(files: FileSystem, path: str, now: Stat, chunk_key: bytes) -> Local:
+    """What is at `path`, read, so that a write in the same tick of the clock as the last one is noticed."""
+    found = hasher.read(files, Hash(path, now), chunk_key)
+    if not isinstance(found, Hashed):
+        raise UserError(f"{path} is being written to: {found.why}", "try again when that is done", EXIT_FAILED)
+    return Local(
+        kind=Kind.SYMLINK if now.kind is Kind.SYMLINK else Kind.FILE,
+        size=now.size,
+        mode=now.mode,
+        mtime_ns=now.mtime_ns,
+        ctime_ns=now.ctime_ns,
+        inode=now.inode,
+        content=found.content,
+        target=found.target,
+        installed=(),
+    )

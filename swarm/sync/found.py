@@ -1,0 +1,87 @@
+"""What is found on the disk, and when it is what we know already."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from swarm.ids import Kind
+from swarm.sync.ledger import Value
+from swarm.sync.store import Local, told_mtime
+
+if TYPE_CHECKING:
+    from swarm.ids import ContentId
+    from swarm.index.record import Context, Record
+    from swarm.sync.files import Stat
+
+FIRST_BACKOFF = 0.05  # seconds; doubled each time a file changes under our eyes
+
+
+@dataclass(slots=True)
+class Candidate:
+    """A file that differs from the local tree."""
+
+    stat: Stat
+    due: float
+    backoff: float = FIRST_BACKOFF
+    since: float = 0.0  # when it was first seen to differ
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One name on the disk, read."""
+
+    stat: Stat
+    kind: Kind
+    content: ContentId
+    target: str
+
+    def local(self, installed: Context) -> Local:
+        stat = self.stat
+        return Local(
+            self.kind,
+            stat.size,
+            stat.mode,
+            stat.mtime_ns,
+            stat.ctime_ns,
+            stat.inode,
+            self.content,
+            self.target,
+            installed,
+        )
+
+    def value(self) -> Value:
+        mtime_ns = 0 if self.kind is Kind.DIRECTORY else told_mtime(self.stat.mtime_ns)
+        return Value(self.kind, self.content, self.stat.size, self.stat.mode, mtime_ns, self.target)
+
+
+def is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def unchanged(local: Local, stat: Stat) -> bool:
+    return (
+        local.kind is stat.kind
+        and local.mtime_ns == stat.mtime_ns
+        and local.ctime_ns == stat.ctime_ns
+        and local.size == stat.size
+        and local.inode == stat.inode
+        and local.mode == stat.mode
+    )
+
+
+def same_content(local: Local, found: Found) -> bool:
+    return local.kind is found.kind and local.content == found.content and local.target == found.target
+
+
+def says(record: Record, found: Found) -> bool:
+    return (
+        not record.tombstone
+        and record.kind is found.kind
+        and record.content == found.content
+        and record.target == found.target
+    )

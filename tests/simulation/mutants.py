@@ -1,0 +1,183 @@
+"""The mutants: changes of the program that each break one promise. An oracle that lets one pass is to be mended.
+
+A mutant is a piece of source replaced by another before its module is imported. The piece must be there exactly once:
+a mutant that has lost its place says so, instead of proving nothing.
+"""
+
+# ruff: noqa: E501
+from __future__ import annotations
+
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import ModuleType
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """One change of the program."""
+
+    name: str
+    what: str  # what it does wrong
+    module: str
+    old: str
+    new: str
+    kinds: tuple[str, ...] = ()  # of schedules that may convict it; () for all
+
+    def apply(self) -> None:
+        """Before the module is imported."""
+        if self.module in sys.modules:
+            raise RuntimeError(f"{self.module} was imported too early")
+        sys.meta_path.insert(0, _Finder(self))
+
+    def change(self, source: str) -> str:
+        """Raises ValueError where the piece is not there exactly once."""
+        if source.count(self.old) != 1:
+            raise ValueError(f"{self.name}: its piece is {source.count(self.old)} times in {self.module}")
+        return source.replace(self.old, self.new)
+
+
+class _Finder(importlib.abc.MetaPathFinder):
+    def __init__(self, mutant: Mutant) -> None:
+        self.mutant = mutant
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if fullname != self.mutant.module:
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
+        assert spec is not None
+        assert spec.origin is not None
+        return importlib.util.spec_from_file_location(fullname, spec.origin, loader=_Loader(fullname, self.mutant))
+
+
+class _Loader(importlib.machinery.SourceFileLoader):
+    def __init__(self, name: str, mutant: Mutant) -> None:
+        spec = importlib.machinery.PathFinder.find_spec(name, sys.modules[name.rpartition(".")[0]].__path__)
+        assert spec is not None
+        assert spec.origin is not None
+        super().__init__(name, spec.origin)
+        self.mutant = mutant
+
+    def get_code(self, fullname: str) -> object:  # type: ignore[override]
+        with open(self.path, encoding="utf-8") as file:
+            return compile(self.mutant.change(file.read()), self.path, "exec", dont_inherit=True)
+
+
+D, S, X = "swarm.disk.", "swarm.sync.", "swarm.index."
+ALL: tuple[str, ...] = ()
+PLAIN, CRASH, DISK = ("plain",), ("crash",), ("disk",)
+BASES = ("database", "everything")
+
+# fmt: off
+MUTANTS: tuple[Mutant, ...] = tuple(
+    Mutant(*row)
+    for row in (
+        # -- the disk
+        ("directories not synced", "tells of names that are not durable", D + "placement",
+         "self.files.sync_directory(directory)", "pass", PLAIN),
+        ("parents not synced", "forgets that the directory above may be new", D + "placement",
+         "in _with_all_above(self.touched)", "in dict(self.touched)", ALL),
+        ("temps not synced", "shows bytes that are not durable", D + "finisher",
+         "                    writer.sync()", "                    pass", PLAIN),
+        ("syncs nothing after metadata", "reports a mode that is not durable", D + "placement",
+         "        self.files.sync_all()\n        self.metadata_changed = False", "        self.metadata_changed = False", ALL),
+        ("no look before", "installs without looking what is there", D + "placement",
+         "if not _alike(stat, expected) or stat.ctime_ns != expected.ctime_ns:", "if stat.kind is Kind.DIRECTORY:", PLAIN),
+        ("no look after the exchange", "takes what came out for what was expected", D + "placement",
+         "        if self._is(place, expected):\n            self._may_be_late(path, place)\n            return place",
+         "        if True:\n            self._may_be_late(path, place)\n            return place", PLAIN),
+        ("fill replaces", "renames over what has appeared", D + "placement",
+         "        self.files.rename_noreplace(temp, path)\n        self._touch(path)\n\n    def replace",
+         "        self.files.rename(temp, path)\n        self._touch(path)\n\n    def replace", PLAIN),
+        ("no history", "removes what it replaced", D + "placement",
+         "            self._may_be_late(path, place)\n            return place\n        raise Raced(self._put_back",
+         "            self.files.unlink(place)\n            return ''\n        raise Raced(self._put_back", PLAIN),
+        ("removes for good", "a remote deletion deletes", D + "installer",
+         "return _Achieved(None, self.placement.displace(path, expected))",
+         "return (self.files.unlink(path), _Achieved(None))[1]", PLAIN),
+        ("does not put back", "keeps a user's raced edit in history", D + "placement",
+         "        raise Raced(self._put_back(place, path, temp, made))", "        raise Raced", PLAIN),
+        ("reports the user's bytes as ours", "takes what is there for what was installed", D + "installer",
+         "        if replace(now, ctime_ns=NEVER, device=made.device) != ours:\n            return ours",
+         "        if now.kind is Kind.FILE:\n            return now", PLAIN),
+        ("serves without hashing", "sends what is at the place", D + "sender",
+         "if len(data) != place.length or chunk_id(self._chunk_key, data) != chunk:", "if False:", PLAIN),
+        ("stores files without hashing", "believes a peer's bytes", D + "assembler",
+         "        if name != content:", "        if False:", ("liars",)),
+        ("stores chunks without hashing", "believes a peer's chunks", D + "assembler",
+         "if len(data) != chunk.length or chunk_id(chunk_key, data) != chunk.id:", "if False:", ("liars",)),
+        ("prepares without hashing", "believes what an earlier run left", D + "assembler",
+         "if len(data) == chunk.length and chunk_id(chunk_key, data) == chunk.id:", "if len(data) == chunk.length:",
+         ("crash", "disk", "everything")),
+        ("scan ignores health altogether", "takes an unmounted folder for an empty one", D + "scanner",
+         "    if why := healthy():\n        return ScanFailed(directory, False, why)\n    found",
+         "    healthy = lambda: ''\n    found", DISK),
+        ("unreadable is empty", "takes an error for an empty directory", D + "scanner",
+         "    if failure is not None:", "    if failure is not None and is_elsewhere(failure):", DISK),
+        # -- the engine
+        ("context from received", "an edit covers what was only received", S + "ledger",
+         "context = version.context_of(covered, base.installed if base is not None else ())",
+         "context = version.context_of(register, base.installed if base is not None else ())", PLAIN),
+        ("no materialising", "an edit covers conflict copies", S + "ledger",
+         "            self._materialise(entry, wall)\n        context", "        context", PLAIN),
+        ("does not read a fresh file again", "misses a write in the same tick", S + "observer",
+         "RACY_NS = 10_000_000", "RACY_NS = -1", PLAIN),
+        ("adopts any content", "takes what is here for what the index says", S + "found",
+         "and record.content == found.content", "and record.size == found.stat.size", ALL),
+        ("no hold", "a lost database says at once what is here", S + "folder",
+         'store.put("holding", b"1")', "pass", BASES),
+        ("no new life", "goes on in a feed that others know better", S + "folder",
+         "        if known <= self.ledger.seq:", "        if True:", BASES),
+        ("clock before its records", "a gap moves the clock", S + "exchange",
+         "        if message.after > self.ledger.clock.get(origin, 0):", "        if False:", ("network",)),
+        ("clock as evidence", "a clock removes what it covers and the sender did not send", S + "exchange",
+         "        if origin == self.ledger.origin:\n            return  # nobody",
+         "        sent = {record.hash for record in records}\n"
+         "        for stale in self.store.records_after(origin, message.after, 512):\n"
+         "            if stale.seq <= message.upto and stale.hash not in sent:\n"
+         "                self.store.put_register(stale.key, ())\n"
+         "        if origin == self.ledger.origin:\n            return  # nobody", ("network", "liars", "everything")),
+        ("last writer wins", "the clock on the wall decides a merge", X + "version",
+         "    return new.covers(old.dot) and not old.covers(new.dot)", "    return new.hlc > old.hlc", PLAIN),
+        ("deletion beats edit", "a tombstone wins", X + "view",
+         "        if not record.tombstone:\n            values.setdefault",
+         "        if not any(other.tombstone for other in register):\n            values.setdefault", PLAIN),
+        ("losers vanish", "a conflict shows no copy", X + "view",
+         "    for loser in losers:\n        copy = _place", "    for loser in ():\n        copy = _place", PLAIN),
+        ("a directory loses to a file", "a file takes a directory's name", X + "view",
+         "    if directory:\n        return None, values\n", "", PLAIN),
+        ("unsigned is fine", "believes forged records", S + "exchange",
+         "        if not all(self._verify(signed)):", "        if False:", ("liars",)),
+        ("tells before the commit", "a crash forgets what was told", S + "folder",
+         "        self.store.commit()\n        if self._pending_barrier", "        if self._pending_barrier", CRASH),
+        ("moves without looking", "a rename takes whatever is at the old name", D + "placement",
+         "        if not self._is(path, expected):\n            try:", "        if False:\n            try:", PLAIN),
+        # -- what was wrong once
+        ("a directory made anew", "does not learn the new inode", S + "observer",
+         "(local.mode != stat.mode or local.inode != stat.inode)", "local.mode != stat.mode", PLAIN),
+        ("keeps what was written over", "an edit keeps its own base as a conflict copy", S + "ledger",
+         "            if base is not None and version.context_covers(base.installed, entry.record.dot):\n                continue",
+         "            if False:\n                continue", PLAIN),
+        ("adopts over a live version", "says nothing when an edit meets an equal version", S + "observer",
+         "        if self._wrote_over(path, found, local):", "        if False:", PLAIN),
+        ("a ready temp is forgotten", "waits for what is there", S + "fetcher",
+         "        if self._by_path.get(path) != content:\n            self.forget(path)",
+         "        if self._by_path.get(path) == content:\n            return\n        if True:\n            self.forget(path)", PLAIN),
+        ("brings back what was moved and deleted", "does a move again", D + "placement",
+         "                return  # moved, and then taken", "                raise Raced from None  # moved, and then taken", PLAIN),
+        ("falls over a liar's context", "supersedes itself", S + "ledger",
+         "if origin != self.origin else (origin, min(seq, self._seq))", "if True else (origin, seq)", ("liars",)),
+        ("never reads again", "what could not be read once is never read", S + "observer",
+         "            self._unread.setdefault(parent_of(event.path), (now + UNREAD_AGAIN, False))\n", "", DISK),
+        ("says need is nothing", "reports identical before it is", S + "planner",
+         "        return len(self._needs) + len(self._running)", "        return 0", ALL),
+    )
+)

@@ -1,0 +1,131 @@
+"""Awkward things on a disk: none of them may stop the rest, lose a byte, or make two devices disagree for ever."""
+
+from __future__ import annotations
+
+from swarm.ids import Kind
+from swarm.sync.dirty import Dirty
+from tests.simulation.world import World, two_devices
+
+
+def test_a_deleted_tree_with_ignored_files_stays_where_they_are_and_is_no_need() -> None:
+    world, one, other = two_devices()
+    one.mkdir("d")
+    one.mkdir("d/e")
+    one.write("d/e/f.txt", b"f")
+    world.settle()
+    other.write("d/e/notes.swp", b"ignored")
+    one.remove("d")
+    world.settle()
+    assert "d" not in one.tree()
+    assert other.read("d/e/notes.swp") == b"ignored"
+    assert "d/e/f.txt" not in other.tree()
+
+
+def test_a_file_that_never_rests_does_not_hold_up_the_others() -> None:
+    world = World(5, 2)
+    one, other = world.devices
+    other.write("log.txt", b"line\n")
+    one.write("a.txt", b"a")
+    one.start(created=True)
+    other.start()
+    world.connect_all()
+    for number in range(200):
+        with other.files.as_user():
+            other.files.write_file("log.txt", b"line\n" * (number + 2))
+        other.post(Dirty(frozenset({""})))
+        world.run(0.02)
+    assert other.read("a.txt") == b"a"
+    world.settle()
+    assert one.tree() == other.tree()
+
+
+def test_a_file_from_the_far_future_and_one_from_the_distant_past_are_synced() -> None:
+    world, one, other = two_devices()
+    for name, mtime_ns in (("future", 253_402_300_799 * 10**9), ("past", -(10**19))):
+        one.write(name, name.encode())
+        with one.files.as_user():
+            one.files.set_mtime(name, mtime_ns)
+    world.settle()
+    assert other.read("future") == b"future"
+    assert other.read("past") == b"past"
+
+
+def test_what_cannot_be_synced_is_listed_and_the_rest_goes_on() -> None:
+    world, one, other = two_devices()
+    with one.files.as_user():
+        one.files.make_fifo("pipe")
+        one.files.symlink("nowhere", "link")
+        one.files.node("link").target = "nowhere-\udcff"
+    one.post(Dirty(frozenset({""})))
+    one.write("a.txt", b"a")
+    world.settle()
+    assert one.folder is not None
+    assert {path for path, _ in one.folder.status().cannot} == {"pipe", "link"}
+    assert set(other.tree()) == {"a.txt"}
+
+
+def test_names_of_every_kind_arrive() -> None:
+    world, one, other = two_devices()
+    names = ["a\nb", "-rf", " lead", "trail ", "🎉", "e\u0301", "\u00e9", "x" * 255, "a\\b", "*?", "ü" * 127]
+    for number, name in enumerate(names):
+        one.write(name, str(number).encode())
+    one.mkdir("empty")
+    one.write("zero", b"")
+    world.settle()
+    assert one.tree() == other.tree()
+    assert len(other.tree()) == len(names) + 2
+
+
+def test_swapping_two_files_swaps_them_everywhere_and_sends_nothing() -> None:
+    world, one, other = two_devices()
+    one.write("a", b"a" * 5000)
+    one.write("b", b"b" * 6000)
+    world.settle()
+    assert other.folder is not None
+    before = other.folder.fetcher.fetched_bytes
+    one.rename("a", "t")
+    one.rename("b", "a")
+    one.rename("t", "b")
+    world.settle()
+    assert other.read("a") == b"b" * 6000
+    assert other.read("b") == b"a" * 5000
+    assert other.folder.fetcher.fetched_bytes == before
+
+
+def test_a_symlink_is_kept_as_a_link_and_never_followed() -> None:
+    world, one, other = two_devices()
+    one.write("target", b"t")
+    with one.files.as_user():
+        one.files.symlink("target", "link")
+        one.files.symlink("/etc/passwd", "outside")
+    one.post(Dirty(frozenset({""})))
+    world.settle()
+    assert other.tree()["link"] == (Kind.SYMLINK, "target")
+    assert other.tree()["outside"] == (Kind.SYMLINK, "/etc/passwd")
+
+
+def test_a_file_that_becomes_ignored_is_no_deletion() -> None:
+    world, one, other = two_devices()
+    one.write("keep.log", b"keep")
+    world.settle()
+    one.write(".swarmignore", b"*.log\n")
+    world.settle()
+    assert other.read("keep.log") == b"keep"
+    assert one.read("keep.log") == b"keep"
+    one.remove("keep.log")
+    world.settle()
+    assert other.read("keep.log") == b"keep"
+
+
+def test_three_devices_in_a_chain_converge() -> None:
+    world = World(9, 3)
+    one, middle, other = world.devices
+    one.start(created=True)
+    middle.start()
+    other.start()
+    world.connect(one, middle)
+    world.connect(middle, other)
+    one.write("from-one", b"1" * 70_000)
+    other.write("from-other", b"2" * 70_000)
+    world.settle()
+    assert one.tree() == middle.tree() == other.tree()

@@ -1,0 +1,45 @@
+"""What the hands do by themselves."""
+
+from __future__ import annotations
+
+import os
+import queue
+import time
+from typing import TYPE_CHECKING
+
+from swarm.disk import marker
+from swarm.disk.history import history_path
+from swarm.keys.chain import FolderKeys
+from swarm.keys.device import DeviceKey
+from swarm.node.hands import FIRST_TIDY, Hands
+from swarm.sync.events import Event, HistoryDropped
+from swarm.sync.folder import Identity
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+
+def test_history_is_tidied_now_and_then_and_the_engine_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = FolderKeys.create(b"o" * 32)
+    marker.lay_out(str(tmp_path), keys.folder_id)
+    place = history_path("a.txt", 1_000_000_000_000, "abcdef")
+    kept = history_path("a.txt", time.time_ns() // 1_000_000, "abcdef")
+    for name in (place, kept):
+        (tmp_path / name).write_text("x")
+    posted: queue.SimpleQueue[Event] = queue.SimpleQueue()
+    identity = Identity(keys, DeviceKey.create(b"d" * 32), "anna", 1, cloned=False, created=True)
+    hands = Hands(str(tmp_path), identity, posted.put)
+    try:
+        hands.tidy_now_and_then()
+        assert os.path.exists(tmp_path / place)  # there is more urgent work at the start
+        started = time.monotonic()
+        monkeypatch.setattr("swarm.node.hands.time.monotonic", lambda: started + FIRST_TIDY)
+        hands.tidy_now_and_then()
+        assert posted.get(timeout=20) == HistoryDropped((place,))
+        hands.tidy_now_and_then()
+    finally:
+        hands.close()
+    assert os.listdir(tmp_path / ".swarm/history") == [os.path.basename(kept)]
+    assert posted.empty()
