@@ -8,14 +8,17 @@ that is silently ignored is worse than a daemon that does not start. Keys are th
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from swarm.errors import EXIT_USAGE, UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
+DEFAULT: Final = "default"  # where a setting may come from
+FILE: Final = "config.toml"
+OPTION: Final = "swarm run"  # its options
 DEFAULT_PORT: Final = 47474  # UDP and TCP
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 MAX_ADDRESSES: Final = 64  # in one list; more than anybody dials, and a typo in a generated file stays harmless
@@ -65,6 +68,7 @@ class Config:
     up: int | None = None  # bytes/s; None: no limit
     down: int | None = None  # bytes/s
     log_level: str = "info"  # one of LOG_LEVELS
+    sources: Mapping[str, str] = field(default_factory=dict, compare=False)  # key -> where its value is from
 
     def overridden(
         self,
@@ -75,6 +79,7 @@ class Config:
         no_lan: bool = False,
     ) -> Config:
         """These settings with what the command line says on top; None and False say nothing."""
+        given = {"listen": listen, "log-level": log_level, "dht": no_dht, "lan": no_lan}
         return replace(
             self,
             listen=listen or self.listen,
@@ -82,7 +87,25 @@ class Config:
             log_level=log_level or self.log_level,
             dht=self.dht and not no_dht,
             lan=self.lan and not no_lan,
+            sources={**self.sources, **dict.fromkeys((key for key, value in given.items() if value), OPTION)},
         )
+
+
+def described(config: Config, home: str, name: str) -> dict[str, Any]:
+    """The object of `swarm config --json`. name: of the device."""
+    values = {
+        "listen": str(config.listen),
+        "peers": [str(peer) for peer in config.peers],
+        "bootstrap": [str(node) for node in config.bootstrap],
+        "relay": [str(relay) for relay in config.relay],
+        "dht": config.dht,
+        "lan": config.lan,
+        "up": config.up,
+        "down": config.down,
+        "log-level": config.log_level,
+    }
+    settings = [{"key": key, "value": value, "from": config.sources.get(key, DEFAULT)} for key, value in values.items()]
+    return {"home": home, "name": name, "file": f"{home}/config.toml", "settings": settings}
 
 
 def parse_config(text: str) -> Config:
@@ -127,6 +150,7 @@ def _config(settings: dict[str, Any]) -> Config:
         up=_rate(settings, "up"),
         down=_rate(settings, "down"),
         log_level=level or Config().log_level,
+        sources={key.removeprefix("no-"): FILE for key in settings},
     )
 
 

@@ -37,7 +37,7 @@ def run(options: Namespace) -> int:
     if terminal.watched():
         from swarm.cli import progress
 
-        progress.follow(daemon, joined["folder"])
+        progress.follow(daemon, joined["folder"], progress.joined)
     return 0
 
 

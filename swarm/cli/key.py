@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Final
 
 from swarm.cli import launch, paths, terminal
@@ -26,11 +27,17 @@ def configure(parser: ArgumentParser) -> None:
         ("--owner", "owner", "may do everything; only on the device that first shared it"),
     ):
         kinds.add_argument(option, dest="kind", action="store_const", const=kind, default="write", help=allows)
+    parser.add_argument("--qr", action="store_true", help="as a QR code too, beneath the key")
 
 
 def run(options: Namespace) -> int:
     path = paths.folder_or_current(options.path)
     answer = launch.daemon().call("key", path=path, kind=options.kind)
     print(answer["key"], flush=True)
+    if options.qr:
+        from swarm.cli import qr
+
+        for line in qr.lines(answer["key"]):
+            print(terminal.colour(line, "screen", sys.stdout))
     terminal.note(_ALLOWS[options.kind])
     return 0

@@ -6,8 +6,6 @@ The home's lock is taken before anything heavy is imported, so that a second dae
 from __future__ import annotations
 
 import contextlib
-import os
-import sys
 from typing import TYPE_CHECKING, Final
 
 from swarm.cli import launch, place
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_CONFIG: Final = 1 << 20  # bytes; a larger one is not a config file
-MAX_LOG: Final = 4 << 20  # bytes; a larger one is put aside when a daemon starts, once
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -42,14 +39,17 @@ def run(options: Namespace) -> int:
             return launch.ALREADY
         raise
     with contextlib.closing(home):
-        config = _read_config(home.config).overridden(
+        config = read_config(home.config).overridden(
             listen=options.listen, log_level=options.log_level, no_dht=options.no_dht, no_lan=options.no_lan
         )
-        if options.detached:
-            _write_to(home.path / launch.LOG)
+        log = home.path / launch.LOG if options.detached else None
+        if log is not None:
+            from swarm.node.log import write_to
+
+            write_to(log)
         from swarm.node.main import run_daemon
 
-        return run_daemon(home, config, _say_ready)
+        return run_daemon(home, config, _say_ready, log)
 
 
 def _say_ready() -> None:
@@ -57,7 +57,8 @@ def _say_ready() -> None:
         print("ready", flush=True)
 
 
-def _read_config(path: Path) -> Config:
+def read_config(path: Path) -> Config:
+    """The settings of a config.toml, the defaults where there is none. Raises UserError."""
     try:
         with path.open("rb") as stream:
             content = stream.read(MAX_CONFIG + 1)
@@ -71,16 +72,3 @@ def _read_config(path: Path) -> Config:
     if len(content) > MAX_CONFIG:
         raise UserError(f"{path} is larger than {MAX_CONFIG} bytes", "is it the right file?")
     return parse_config(text)
-
-
-def _write_to(log: Path) -> None:
-    """Sends stdout and stderr to the log from here on. Only under the home's lock."""
-    with contextlib.suppress(FileNotFoundError):
-        if log.stat().st_size > MAX_LOG:
-            log.replace(log.with_suffix(".log.1"))
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
-    descriptor = os.open(log, flags, 0o600)
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
-        os.dup2(descriptor, stream.fileno())
-    os.close(descriptor)

@@ -17,8 +17,13 @@ def configure(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     path = paths.directory_to_be(options.path)
-    shared = launch.running_daemon().call("share", path=path, name=options.name)
+    daemon = launch.running_daemon()
+    shared = daemon.call("share", path=path, name=options.name)
     print(shared["key"], flush=True)
     for sentence in shared["notes"]:
         terminal.note(sentence)
+    if terminal.watched():
+        from swarm.cli import progress
+
+        progress.follow(daemon, shared["folder"], progress.indexed)
     return 0

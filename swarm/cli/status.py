@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from swarm.cli import launch, terminal
 from swarm.cli.format import amount, below_home, moment, plural
+from swarm.errors import UserError
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -18,9 +19,14 @@ LATEST_COLUMN: Final = 56  # where "latest on" stands, when what is left of it i
 
 def configure(parser: ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="everything, for programs")
+    parser.add_argument(
+        "--watch", action="store_true", help="go on as it changes, until Ctrl-C; with --json a line each"
+    )
 
 
 def run(options: Namespace) -> int:
+    if options.watch:
+        return _watch(options.json)
     status = launch.daemon().ask("status")
     if options.json:
         print(json.dumps(status, indent=2))
@@ -31,6 +37,19 @@ def run(options: Namespace) -> int:
     if not status["folders"]:
         terminal.note("nothing is shared yet; swarm share PATH shares a directory, swarm join KEY joins one")
     return 0
+
+
+def _watch(as_json: bool) -> int:
+    """Until the daemon ends, which is an error, or Ctrl-C."""
+    from swarm.cli.live import Screen, snapshots
+
+    screen = Screen(sys.stdout)
+    for status in snapshots(launch.daemon()):
+        if as_json:
+            print(json.dumps(status), flush=True)
+        else:
+            screen.show(table(status, datetime.now().astimezone()) or ["nothing is shared yet"])
+    raise UserError("the daemon ended", "swarm run, share, join and resume start it")
 
 
 def table(status: dict[str, Any], now: datetime) -> list[str]:
@@ -60,6 +79,8 @@ def _particulars(folder: dict[str, Any]) -> list[str]:
     state, why = folder["state"], folder["why"]
     if state != "in-sync":
         reasons = [terminal.printable(why)] if why else []
+        if folder.get("at"):
+            reasons.append(terminal.printable(folder["at"]))
         if folder["need_files"] or folder["need_bytes"]:
             reasons.append(f"{plural(folder['need_files'], 'file')}, {amount(folder['need_bytes'])} to come")
         text = ": ".join([terminal.printable(state), "; ".join(reasons)] if reasons else [terminal.printable(state)])

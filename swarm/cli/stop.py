@@ -21,6 +21,12 @@ def configure(parser: ArgumentParser) -> None:
 
 
 def run(_: Namespace) -> int:
+    end()
+    return 0
+
+
+def end() -> None:
+    """Returns when the daemon of this home is gone. Raises NotRunning where there is none, UserError where it stays."""
     home, daemon = place.home(), launch.daemon()
     deadline = time.monotonic() + END_TIMEOUT
     asked = False
@@ -33,7 +39,7 @@ def run(_: Namespace) -> int:
                 if not place.locked(home):
                     raise
         elif not place.locked(home):
-            return 0
+            return
         time.sleep(LOOK)
     if asked:
         raise UserError(f"the daemon has not ended after {END_TIMEOUT:.0f} seconds", "its log may say why")

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Final, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 if TYPE_CHECKING:
     from swarm.errors import SwarmError
 
-_COLOURS: Final = {"green": "32", "yellow": "33", "red": "31", "bold": "1", "dim": "2"}
+_COLOURS: Final = {"green": "32", "yellow": "33", "red": "31", "bold": "1", "dim": "2", "screen": "97;40"}
 
 
 def printable(text: str) -> str:
@@ -24,6 +24,12 @@ def printable(text: str) -> str:
 def note(text: str) -> None:
     """A sentence for people, on stderr."""
     print(printable(text), file=sys.stderr, flush=True)
+
+
+def notes(answer: dict[str, Any]) -> None:
+    """The sentences of a daemon's answer."""
+    for sentence in answer["notes"]:
+        note(sentence)
 
 
 def report(error: SwarmError) -> None:

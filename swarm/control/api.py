@@ -1,6 +1,8 @@
 """The daemon's HTTP API: JSON in, JSON out, one address for each method of `Daemon`.
 
-`POST /v1/VERB` with an object of the method's arguments; `GET /v1/status` and `GET /v1/ping` take none. An error is
+`POST /v1/VERB` with an object of the method's arguments; `GET` of `/v1/status`, `/v1/config` and `/v1/ping` takes none.
+`GET /v1/events` is a stream of server-sent events (the HTML standard's text/event-stream), with a comment where nothing
+happened for a while: the client knows by that that the daemon lives. Who reads too slowly gets fewer. An error is
 `{"error": sentence, "hint": sentence, "code": exit code}` with a 4xx, or a 5xx where the fault is not the user's. Only
 the user who runs the daemon can reach the socket, so there is no other authentication; arguments are still checked,
 because programs other than our own command line may speak to it.
@@ -9,6 +11,7 @@ because programs other than our own command line may speak to it.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 from dataclasses import asdict
@@ -16,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, StreamingResponse
 from starlette.routing import Route
 
 from swarm import __version__
@@ -25,7 +28,7 @@ from swarm.control.arguments import Arguments
 from swarm.errors import EXIT_FAILED, EXIT_HELD, EXIT_NOT_FOUND, EXIT_USAGE, SwarmError, UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import AsyncIterator, Callable, Coroutine
 
     from starlette.requests import Request
     from starlette.responses import Response
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
 
 MAX_BODY: Final = 64 << 10  # bytes; the longest argument is a path of 4 KiB
 MAX_MEMBERS: Final = 1_000_000  # to wait for; more is a mistake
+HEARTBEAT: Final = 15.0  # seconds without an event before a comment says that the daemon lives
 KINDS: Final = ("write", "read", "blind", "owner")
 _HTTP_STATUS: Final = {EXIT_NOT_FOUND: 404, EXIT_HELD: 409}  # every other mistake of the user is a 400
 
@@ -69,6 +73,41 @@ async def _key(daemon: Daemon, arguments: Arguments) -> dict[str, Any]:
     return {"key": await daemon.key(path, kind)}
 
 
+async def _leave(daemon: Daemon, arguments: Arguments) -> dict[str, Any]:
+    path = arguments.path("path")
+    arguments.finish()
+    return asdict(await daemon.leave(path))
+
+
+async def _move(daemon: Daemon, arguments: Arguments) -> dict[str, Any]:
+    old, new = arguments.path("old"), arguments.path("new")
+    arguments.finish()
+    return asdict(await daemon.move(old, new))
+
+
+async def _pause(daemon: Daemon, arguments: Arguments) -> dict[str, Any]:
+    path, seconds = arguments.path("path"), arguments.optional_seconds("seconds")
+    arguments.finish()
+    return asdict(await daemon.pause(path, seconds))
+
+
+async def _resume(daemon: Daemon, arguments: Arguments) -> dict[str, Any]:
+    path = arguments.path("path")
+    arguments.finish()
+    return asdict(await daemon.resume(path))
+
+
+async def _scan(daemon: Daemon, arguments: Arguments) -> dict[str, Any]:
+    path = arguments.path("path")
+    arguments.finish()
+    return asdict(await daemon.scan(path))
+
+
+async def _config(daemon: Daemon, arguments: Arguments) -> dict[str, Any]:
+    arguments.finish()
+    return await daemon.config()
+
+
 async def _stop(daemon: Daemon, arguments: Arguments) -> dict[str, Any]:
     arguments.finish()
     await daemon.stop()
@@ -85,9 +124,20 @@ async def _ping(_: Daemon, arguments: Arguments) -> dict[str, Any]:
     return {"version": __version__, "pid": os.getpid()}
 
 
-_CHANGES: Final[dict[str, Verb]] = {"share": _share, "join": _join, "wait": _wait, "key": _key, "stop": _stop}
+_CHANGES: Final[dict[str, Verb]] = {
+    "share": _share,
+    "join": _join,
+    "leave": _leave,
+    "move": _move,
+    "pause": _pause,
+    "resume": _resume,
+    "scan": _scan,
+    "wait": _wait,
+    "key": _key,
+    "stop": _stop,
+}
 _PAST: Final = past.VERBS
-_QUESTIONS: Final[dict[str, Verb]] = {"status": _status, "ping": _ping}
+_QUESTIONS: Final[dict[str, Verb]] = {"status": _status, "config": _config, "ping": _ping}
 _DROPPED_WITH_CLIENT: Final = (
     _wait  # the others go on: Ctrl-C in a join detaches, and must not leave half a join behind
 )
@@ -104,6 +154,7 @@ class Api:
             Route(f"/v1/{name}", self._endpoint(_of_past(verb)), methods=["POST"]) for name, verb in _PAST.items()
         ]
         routes += [Route(f"/v1/{name}", self._endpoint(verb), methods=["GET"]) for name, verb in _QUESTIONS.items()]
+        routes.append(Route("/v1/events", self._events, methods=["GET"]))
         self.application = Starlette(routes=routes, exception_handlers={HTTPException: _no_such_address})
 
     def end(self) -> None:
@@ -126,6 +177,29 @@ class Api:
                 return _problem(unexpected, EXIT_FAILED, 500)
 
         return endpoint
+
+    async def _events(self, _: Request) -> Response:
+        return StreamingResponse(self._stream(), media_type="text/event-stream")
+
+    async def _stream(self) -> AsyncIterator[str]:
+        """Until the daemon ends, or the client hangs up, which cancels this."""
+        events = self._daemon.events()
+        ending: asyncio.Future[Any] = asyncio.ensure_future(self._ending.wait())
+        upcoming: asyncio.Future[Any] = asyncio.ensure_future(anext(events))
+        try:
+            while not ending.done():
+                waited: list[asyncio.Future[Any]] = [upcoming, ending]
+                await asyncio.wait(waited, timeout=HEARTBEAT, return_when=asyncio.FIRST_COMPLETED)
+                if not upcoming.done():
+                    yield ": still here\n\n"
+                    continue
+                name, data = upcoming.result()
+                yield f"event: {name}\ndata: {json.dumps(data)}\n\n"
+                upcoming = asyncio.ensure_future(anext(events))
+        finally:
+            for task in (upcoming, ending):
+                task.cancel()
+            await asyncio.gather(upcoming, ending, return_exceptions=True)
 
     async def _answer(self, request: Request, verb: Verb, arguments: Arguments) -> dict[str, Any]:
         """What the daemon answers, unless it ends first, or nobody is left to hear it."""

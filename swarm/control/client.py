@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any, Final
 from swarm.errors import EXIT_FAILED, UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 MAX_ANSWER: Final = 64 << 20  # bytes; the status of 100,000 folders
 PING_TIMEOUT: Final = 5.0  # seconds; a daemon that does not answer for that long is stuck
+SILENCE: Final = 45.0  # seconds without an event or a comment; the daemon lets a third of that pass
 ANSWER_TIMEOUT: Final = 120.0  # seconds; joining asks members, one after the other
 
 
@@ -22,7 +24,7 @@ class NotRunning(UserError):
 
     def __init__(self) -> None:
         super().__init__(
-            "not running", "swarm run starts the daemon here; swarm share and swarm join, in the background"
+            "not running", "swarm run starts the daemon here; swarm share, join and resume, in the background"
         )
 
 
@@ -46,6 +48,27 @@ class Client:
         Raises UserError: the daemon's own with its hint and exit code, or NotRunning.
         """
         return self._request("POST", verb, arguments, deadline)
+
+    def events(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """(name, data) of `GET /v1/events`, until the daemon ends. Raises UserError."""
+        connection = _UnixConnection(self.socket_path, SILENCE)
+        try:
+            connection.request("GET", "/v1/events")
+            with connection.getresponse() as response:
+                if response.status != http.client.OK:
+                    _read_answer(response.status, response.read(MAX_ANSWER))
+                name = ""
+                while line := response.readline(MAX_ANSWER):
+                    if line.startswith(b"event: "):
+                        name = line[7:].decode().strip()
+                    elif line.startswith(b"data: "):
+                        yield name, json.loads(line[6:])
+        except TimeoutError as error:
+            raise UserError("the daemon does not answer", "its log may say why; swarm stop ends it") from error
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            raise UserError("the daemon ended", "run the command again") from error
+        finally:
+            connection.close()
 
     def _request(self, method: str, verb: str, arguments: Any, deadline: float | None) -> dict[str, Any]:
         connection = _UnixConnection(self.socket_path, deadline)

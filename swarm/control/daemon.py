@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from swarm.control.past import Past
 
 
@@ -26,6 +28,15 @@ class Waited:
 
     done: bool
     missing: tuple[str, ...]  # sentences: who or what is not there yet
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The answer to what changes a folder on this device: leave, move, pause, resume, scan."""
+
+    name: str
+    path: str  # absolute: where it is now
+    notes: tuple[str, ...]  # sentences for people
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +79,33 @@ class Daemon(Protocol):
 
     async def key(self, path: str, kind: str) -> str:
         """The folder's key of a kind: "write", "read", "blind" or "owner". path: absolute, in or at a shared folder."""
+        ...
+
+    async def leave(self, path: str) -> Done:
+        """Shares this folder no longer here; files and history stay, the marker goes. path: the folder's own."""
+        ...
+
+    async def move(self, old: str, new: str) -> Done:
+        """The folder of `old` lives at `new`: it was moved there already, or is moved now. Both absolute."""
+        ...
+
+    async def pause(self, path: str, seconds: float | None) -> Done:
+        """The folder neither reads, sends nor writes, over restarts too; None: until `resume`."""
+        ...
+
+    async def resume(self, path: str) -> Done: ...
+
+    async def scan(self, path: str) -> Done:
+        """Looks through the whole folder, whatever the watcher says."""
+        ...
+
+    async def config(self) -> dict[str, Any]:
+        """The object of `swarm config --json`."""
+        ...
+
+    def events(self) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+        """(name, data), for as long as somebody listens: first ("status", all of it), then ("folder", its object) for
+        each that is another, and ("gone", {"id": its id})."""
         ...
 
     async def stop(self) -> None:

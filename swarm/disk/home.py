@@ -6,6 +6,7 @@
     api.sock                    where the daemon listens; api.path says where it is instead, if that name is too long
     folders/<folder id>/key     the folder's printed key
     folders/<folder id>/path    the absolute path of its directory
+    folders/<folder id>/paused  there while it is paused: until when, seconds since 1970; or inf
     folders/<folder id>/index.db
 
 All of it is for its owner alone: permissions that have become wider are narrowed again without a word. A home must be
@@ -15,10 +16,11 @@ on a file system with working locks and write-ahead logs, in practice a local on
 from __future__ import annotations
 
 import fcntl
+import math
 import os
 import shutil
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
 SEED_BYTES = 32
 _KEY_LIMIT = 4_096  # bytes: a printed key with all its hints has less than 1,000
+_PAUSED = "paused"
 _PATH_LIMIT = 8_192  # bytes: PATH_MAX is 4,096
 
 _KNOWN = frozenset({"device.key", "config.toml", "lock", "folders"})  # any of these makes a directory a home
@@ -60,6 +63,25 @@ class FolderHome:
     def root(self) -> str:
         """The absolute path of the shared directory. Raises UserError when it cannot be read."""
         return os.fsdecode(self._read("path", _PATH_LIMIT))  # to the byte: a directory's name may end in a newline
+
+    def paused_until(self) -> float | None:
+        """Seconds since 1970, infinite until it is resumed, None where it is not paused. What is damaged: infinite."""
+        try:
+            return float(self._read(_PAUSED, _KEY_LIMIT))
+        except UserError:
+            return None
+        except ValueError:
+            return math.inf
+
+    def set_paused(self, until: float | None) -> None:
+        """Durably. Raises OSError."""
+        with open_directory(self.directory) as directory:
+            if until is not None:
+                write_durably(directory, _PAUSED, f"{until}\n".encode())
+                return
+            with suppress(FileNotFoundError):
+                os.unlink(_PAUSED, dir_fd=directory)
+            sync_directory(directory)
 
     def _read(self, name: str, limit: int) -> bytes:
         try:
@@ -162,6 +184,11 @@ class Home:
         new.rename(directory)
         self._sync_folders()
         return FolderHome(directory, folder)
+
+    def move_folder(self, folder: FolderId, root: str) -> None:
+        """The folder's directory is another now, absolute. Its store and key stay."""
+        with open_directory(self._directory(folder)) as directory:
+            write_durably(directory, "path", os.fsencode(root))
 
     def remove_folder(self, folder: FolderId) -> None:
         """Forgets a folder with its key and index; its files stay. Close its store first. Raises UserError."""

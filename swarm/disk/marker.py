@@ -16,7 +16,7 @@ import os
 from contextlib import suppress
 from typing import Literal
 
-from swarm.disk.durable import open_directory, read_small, write_durably
+from swarm.disk.durable import open_directory, read_small, sync_directory, write_durably
 from swarm.disk.lock import FileLock, LockHeld
 from swarm.errors import Unavailable, UserError
 from swarm.ids import FOLDER_ID_BYTES, FolderId, short
@@ -61,6 +61,20 @@ def lay_out(root: str, folder: FolderId) -> None:
                     )
     except OSError as error:
         raise UserError(f"{root} cannot be shared: {error.strerror}") from error
+
+
+def remove(root: str) -> bool:
+    """The directory is no shared folder any more; all else in it stays. False where there is no marker to remove.
+
+    Raises OSError.
+    """
+    try:
+        with open_directory(root) as top, open_directory(OURS, top) as ours:
+            os.unlink(MARKER, dir_fd=ours)
+            sync_directory(ours)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
 
 
 def read(root: str) -> FolderId | None:

@@ -71,6 +71,7 @@ class _Expected:
     def __init__(self, names: set[bytes], most: int) -> None:
         self._names = names
         self._most = most
+        self.abandoned = False  # nobody waits for it any more
 
     def take(self, message: Data) -> None:
         """Raises BadPeer for more than was asked for."""
@@ -123,18 +124,29 @@ class Asker:
         folder = _folder(message.folder)
         if (folder, message.request) not in self._open:
             raise BadPeer("content that was not asked for")
-        self._open[folder, message.request].take(message)
+        expected = self._open[folder, message.request]
+        expected.take(message)
         items = tuple([(name, await reader.run(length)) for name, length in message.items])
         if message.last:
             del self._open[folder, message.request]
         thread = self._find(folder)
-        if thread is not None:
+        if thread is not None and not expected.abandoned:
             thread.post(DataArrived(self._peer, message.request, items, message.missing, message.last))
+
+    def abandon(self, folder: FolderId) -> bool:
+        """Nobody waits for answers of this folder now. True: some are on their way, and the lane takes no more asking:
+        the folder's next thread counts its requests anew, and would take them for its own."""
+        under_way = [expected for (other, _), expected in self._open.items() if other == folder]
+        for expected in under_way:
+            expected.abandoned = True
+        if under_way:
+            self._lane.close()
+        return bool(under_way)
 
     def lose(self) -> None:
         """The lane is no more: who waits for an answer is told."""
-        for folder, request in self._open:
-            if (thread := self._find(folder)) is not None:
+        for (folder, request), expected in self._open.items():
+            if not expected.abandoned and (thread := self._find(folder)) is not None:
                 thread.post(FetchLost(self._peer, request))
         self._open.clear()
 

@@ -101,10 +101,11 @@ class FolderThread:
     def post(self, event: Event) -> None:
         self._inbox.put(event)
 
-    def stop(self, timeout: float) -> None:
-        """Ends after the current step. `timeout`: seconds to wait for it."""
+    def stop(self, timeout: float) -> bool:
+        """Ends after the current step. `timeout`: seconds to wait for it. Whether it has ended."""
         self._inbox.put(Stop())
         self._thread.join(timeout)
+        return not self._thread.is_alive()
 
     def flush(self) -> int:
         """Makes sure that every change on the disk until now is in the inbox; the token of the barrier behind it.
@@ -132,6 +133,12 @@ class FolderThread:
         """Why changes here are noticed late, or the empty string."""
         watcher = self._watcher
         return watcher.why if watcher is not None else ""
+
+    @property
+    def at(self) -> str:
+        """The file that was last begun to be read, for people who watch."""
+        hands = self._hands
+        return hands.reading if hands is not None else ""
 
     def reading(self) -> SafeFileSystem:
         """The folder's files, for reading, from any thread. Raises Unavailable while they are away."""

@@ -67,6 +67,7 @@ class Hands:
 
     def __init__(self, root: str, identity: Identity, post: Callable[[Event], None]) -> None:
         self.root = root
+        self.reading = ""  # the file that was last begun to be hashed, for people who watch
         self.away = ""  # why the folder is not safely there now, or ""
         self.chunk_key = identity.keys.chunk_key()
         self._identity = identity
@@ -170,6 +171,7 @@ class Hands:
 
     def _hash(self, effect: Effect) -> Event:
         assert isinstance(effect, Hash)
+        self.reading = effect.path
         return hasher.read(self.files, effect, self.chunk_key)
 
     def _install(self, effect: Effect) -> Event:

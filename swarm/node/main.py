@@ -16,30 +16,34 @@ from swarm.control.server import serve
 from swarm.errors import Unavailable, UserError
 from swarm.net.endpoint import Endpoint
 from swarm.net.tcp_listener import TcpListener
+from swarm.node.log import begin
 from swarm.node.node import Node
+from swarm.node.requests import Requests
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from swarm.config import Config
     from swarm.disk.home import Home
 
 log = logging.getLogger("swarm.node")
 
+WITHOUT_EFFECT = ("bootstrap", "relay", "up", "down")  # read from config.toml, so that a later version may use them
 SWITCH_INTERVAL = 0.001  # seconds; a thread back from a system call waits this long for one that computes, not 5 ms
 PORT_FILE = "port"  # in the home: the port that was free the last time, so that peers find us again
 
 
-def run_daemon(home: Home, config: Config, on_ready: Callable[[], None]) -> int:
+def run_daemon(home: Home, config: Config, on_ready: Callable[[], None], log_file: Path | None) -> int:
     """Blocks until SIGTERM, Ctrl-C or `swarm stop`; `on_ready` is called once commands are accepted.
+
+    log_file: what is behind stderr in the background.
 
     Raises UserError where it cannot begin.
     """
-    logging.basicConfig(
-        level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
-    )
-    for noisy in ("quic", "asyncio"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    begin(config.log_level, log_file)
+    if idle := [key for key in WITHOUT_EFFECT if getattr(config, key)]:
+        log.warning("these settings have no effect in this version: %s", ", ".join(idle))
     sys.setswitchinterval(SWITCH_INTERVAL)
     asyncio.run(_run(home, config, on_ready))
     return 0
@@ -51,7 +55,7 @@ async def _run(home: Home, config: Config, on_ready: Callable[[], None]) -> None
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, node.stopping.set)
     network = await _listen(home, config, node)
-    api = Api(node)
+    api = Api(Requests(node))
     control = await serve(api, home.socket)
     try:
         await node.run(network, on_ready, _listen_on_tcp(network.address))

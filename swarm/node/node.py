@@ -1,31 +1,25 @@
-"""The node: one task group that wires folders, peers and the network; and what a user may ask of it."""
+"""The node: one task group that wires folders, peers and the network. What a user asks of it is in requests.py."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
+import math
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import swarm
-from swarm.control.daemon import Shared, Waited
-from swarm.disk import marker
-from swarm.errors import EXIT_FAILED, EXIT_NOT_FOUND, EXIT_USAGE, SwarmError, UserError
+from swarm.errors import SwarmError, UserError
 from swarm.keys.certificate import Certificate
-from swarm.keys.chain import FolderKeys
 from swarm.keys.device import DeviceKey
-from swarm.keys.hints import Hints, directory_name, format_invitation, parse_invitation
 from swarm.keys.role import Role
 from swarm.node.address_book import AddressBook
 from swarm.node.finder import Finder
 from swarm.node.folder_thread import FolderThread
-from swarm.node.history_requests import HistoryRequests
 from swarm.node.peer import Peer
-from swarm.node.place import join_root, make_root, marker_of
-from swarm.node.report import Connection, FolderReport, folder_object, missing_for
 from swarm.node.shared_folder import SharedFolder
 from swarm.session.rivals import Rival, keeps_newer
 from swarm.session.session import Session
@@ -38,6 +32,7 @@ if TYPE_CHECKING:
     from swarm.config import Config
     from swarm.disk.home import FolderHome, Home
     from swarm.ids import DeviceId, FolderId
+    from swarm.keys.chain import FolderKeys
     from swarm.net.network import Network
     from swarm.net.tcp_listener import TcpListener
     from swarm.node.folder_thread import NetworkEffect
@@ -46,17 +41,17 @@ if TYPE_CHECKING:
 log = logging.getLogger("swarm.node")
 
 READERS = 2  # threads that read content for peers
-GREET_WAIT = 3.0  # seconds that join waits for the first member, to say whether anybody is online
+STOP_SECONDS = 20.0  # for a folder's thread to end where it is closed and the node lives on
+PAUSE_LOOK = 30.0  # seconds between two looks at the clock while a pause lasts
 SHUN_SECONDS = 30.0  # a member that broke the protocol stays out: it may be a bug of ours, or an old version
 SIMULTANEOUS = (
     15.0  # seconds; two dials of one moment are not further apart. Who dials later has lost the older session
 )
 SAVE_INTERVAL = 60.0  # seconds between two savings of the address book
-ROLES = {"write": Role.WRITE, "read": Role.READ, "blind": Role.BLIND, "owner": Role.OWNER}
 
 
 class Node:
-    """Implements `swarm.control.daemon.Daemon`."""
+    """Folders, peers and the network of one device."""
 
     def __init__(self, home: Home, config: Config, name: str) -> None:
         self.home = home
@@ -70,20 +65,21 @@ class Node:
         self._nonce = os.urandom(8)
         self._shunned: dict[DeviceId, float] = {}  # members that broke the protocol, until when
         self._met = asyncio.Event()
-        self._changed = asyncio.Condition()
+        self.changed = asyncio.Condition()  # notified when anything that a status says may be another
+        self.changes = 0  # how often
+        self._open: set[Peer] = set()  # every link's, those in their handshake too
         self._notify_due = False
         self._network: Network | None = None
         self._listener: TcpListener | None = None
         self._group: asyncio.TaskGroup | None = None
-        self.past = HistoryRequests(self.folders, self._changed)
         self._readers = ThreadPoolExecutor(READERS, "serve")
         self._loop = asyncio.get_running_loop()
-        self._finder = Finder(
+        self.finder = Finder(
             config,
             self.device.id,
             self.book,
             self.peers,
-            keys=lambda: [folder.keys for folder in self.folders.values()],
+            keys=lambda: [folder.keys for folder in self._active()],
             make_peer=self._make_peer,
             on_absence=self._scan_all,
         )
@@ -91,15 +87,15 @@ class Node:
     # -- life
 
     async def run(self, network: Network, on_ready: Callable[[], None], listener: TcpListener | None = None) -> None:
-        """Until `stop`. The network's links must be given to `accept`. `listener`: for bulk over TCP."""
+        """Until `stopping` is set. The network's links must be given to `accept`. `listener`: for bulk over TCP."""
         self._network, self._listener = network, listener
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
                 for home in self.home.folders():
-                    self._open_folder(home, created=False)
+                    self.open_folder(home, created=False)
                 hints = [address for folder in self.folders.values() for address in folder.hints.addresses]
-                self._finder.begin(network, group, hints)
+                self.finder.begin(network, group, hints)
                 group.create_task(self._save_now_and_then())
                 on_ready()
                 await self.stopping.wait()
@@ -108,9 +104,6 @@ class Node:
             pass
         finally:
             await self._end()
-
-    async def stop(self) -> None:
-        self.stopping.set()
 
     async def _end(self) -> None:
         for peer in list(self.peers.values()):
@@ -127,12 +120,22 @@ class Node:
 
     # -- folders
 
-    def _open_folder(self, home: FolderHome, created: bool) -> SharedFolder | None:
+    def open_folder(self, home: FolderHome, created: bool) -> SharedFolder | None:
         try:
             folder = SharedFolder(home)
         except SwarmError as error:
             log.error("a folder cannot be opened: %s", error.message)
             return None
+        self.folders[folder.keys.folder_id] = folder
+        folder.paused_until = home.paused_until()
+        if folder.paused_until is None:
+            self.start_folder(folder, created)
+        else:
+            self.end_pause_later(folder)
+        return folder
+
+    def start_folder(self, folder: SharedFolder, created: bool = False) -> None:
+        """Its thread, and its part in each session."""
         identity = Identity(
             keys=folder.keys,
             device=self.device,
@@ -142,38 +145,72 @@ class Node:
             created=created,
         )
         folder.thread = FolderThread(
-            home, folder.root, identity, outlet=self._from_thread, on_status=self._status_changed
+            folder.home, folder.root, identity, outlet=self._from_thread, on_status=self._status_changed
         )
-        self.folders[folder.keys.folder_id] = folder
         folder.thread.start()
-        self._finder.shared()
-        for peer in self.peers.values():
+        self.finder.shared()
+        for peer in self._open:
             peer.session.offer(folder.keys, self._certificate(folder.keys))
             peer.flush()
-        return folder
+        self._notify_soon()
+
+    async def halt_folder(self, folder: SharedFolder) -> None:
+        """Takes it out of each session and ends its thread. Raises UserError where the thread does not end."""
+        thread = folder.thread
+        if thread is None:
+            return
+        for peer in self._open:
+            peer.withdraw(folder.keys.folder_id)
+        if not await asyncio.to_thread(thread.stop, STOP_SECONDS):
+            raise UserError(f"{folder.name} is busy and does not stop", "try again in a while; the log may say why")
+        folder.thread, folder.last = None, thread.status
+        self._notify_soon()
+
+    def forget_folder(self, folder: SharedFolder) -> None:
+        """It was halted, and is not of this device any more."""
+        del self.folders[folder.keys.folder_id]
+        self._notify_soon()
+
+    def end_pause_later(self, folder: SharedFolder) -> None:
+        """Starts it when its pause is over; a pause that was changed meanwhile has a task of its own."""
+        assert self._group is not None
+        self._group.create_task(self._end_pause(folder, folder.paused_until))
+
+    async def _end_pause(self, folder: SharedFolder, until: float | None) -> None:
+        if until is None or until == math.inf:
+            return
+        while True:  # by the wall clock: the machine may sleep
+            left = until - time.time()
+            if left <= 0:
+                break
+            await asyncio.sleep(min(left, PAUSE_LOOK))
+        known = self.folders.get(folder.keys.folder_id) is folder
+        if not known or folder.paused_until != until or folder.thread is not None:
+            return
+        folder.paused_until = None
+        await asyncio.to_thread(folder.home.set_paused, None)
+        self.start_folder(folder)
 
     def _certificate(self, keys: FolderKeys) -> bytes:
         if not keys.role.holds(Role.WRITE):
             return b""
         return Certificate.issue(keys, self.device.id, Role.WRITE).raw
 
+    def _active(self) -> list[SharedFolder]:
+        """Those that are not paused."""
+        return [folder for folder in self.folders.values() if folder.thread is not None]
+
     def _thread(self, folder: FolderId) -> FolderThread | None:
         known = self.folders.get(folder)
         return known.thread if known is not None else None
-
-    def _find(self, path: str) -> SharedFolder:
-        """The folder that holds an absolute path."""
-        real = os.path.realpath(path)
-        for folder in self.folders.values():
-            if real == folder.real or real.startswith(folder.real.rstrip("/") + "/"):
-                return folder
-        raise UserError(f"{path} is in no shared folder", "swarm status lists them", EXIT_NOT_FOUND)
 
     def _from_thread(self, thread: FolderThread, effects: list[NetworkEffect]) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is connected any more
             self._loop.call_soon_threadsafe(self._deliver, thread, effects)
 
     def _deliver(self, thread: FolderThread, effects: list[NetworkEffect]) -> None:
+        if self._thread(thread.identity.keys.folder_id) is not thread:
+            return  # it was halted since
         for effect in effects:
             peer = self.peers.get(effect.peer)
             if peer is None:
@@ -201,8 +238,9 @@ class Node:
 
     async def _notify(self) -> None:
         self._notify_due = False
-        async with self._changed:
-            self._changed.notify_all()
+        async with self.changed:
+            self.changes += 1
+            self.changed.notify_all()
 
     # -- peers
 
@@ -215,22 +253,22 @@ class Node:
 
     def datagram(self, data: bytes, address: tuple[str, int]) -> None:
         """One that the network received and that belongs to no link."""
-        self._finder.datagram(data, address)
+        self.finder.datagram(data, address)
 
     def _make_peer(self, link: Link) -> Peer:
         session = Session(
             device=self.device,
             name=self.name,
             nonce=self._nonce,
-            folders={folder_id: folder.keys for folder_id, folder in self.folders.items()},
-            certificates={folder_id: self._certificate(folder.keys) for folder_id, folder in self.folders.items()},
+            folders={folder.keys.folder_id: folder.keys for folder in self._active()},
+            certificates={folder.keys.folder_id: self._certificate(folder.keys) for folder in self._active()},
             binding=link.binding,
             dialled=link.dialled,
             random=os.urandom,
-            addresses=self._finder.addresses(),
+            addresses=self.finder.addresses(),
             software=swarm.__version__,
         )
-        return Peer(
+        peer = Peer(
             link,
             session,
             find=self._thread,
@@ -238,9 +276,11 @@ class Node:
             listener=self._listener,
             on_ready=self._peer_ready,
             on_joined=self._peer_joined,
-            on_told=self._finder.told,
+            on_told=self.finder.told,
             on_end=self._peer_ended,
         )
+        self._open.add(peer)
+        return peer
 
     def _peer_ready(self, peer: Peer) -> bool:
         """Whether to keep it: of two sessions with one device, one goes."""
@@ -260,7 +300,7 @@ class Node:
             rival.close("replaced by a newer session")
             rival.retire()
         self.peers[device] = peer
-        self._finder.connected(peer)
+        self.finder.connected(peer)
         log.info("%s is connected, %s", peer.title, peer.link.route)
         self._notify_soon()
         return True
@@ -268,16 +308,17 @@ class Node:
     def _peer_joined(self, peer: Peer, folder: FolderId, role: Role) -> None:
         assert peer.device is not None
         self.book.joined(peer.device, folder, role.word)
-        self._finder.joined(peer, folder)
+        self.finder.joined(peer, folder)
         self._met.set()
         self._notify_soon()
 
     def _peer_ended(self, peer: Peer) -> None:
+        self._open.discard(peer)
         device = peer.device
         if device is not None and self.peers.get(device) is peer:
             del self.peers[device]
             self.book.seen(device, time.time())
-            self._finder.lost(peer)
+            self.finder.lost(peer)
             log.info("%s is gone%s", peer.title, f": {peer.failure}" if peer.failure else "")
             self._notify_soon()
 
@@ -296,158 +337,6 @@ class Node:
                 await asyncio.to_thread(self.book.save)
             except OSError as error:
                 log.warning("the addresses of members cannot be saved: %s", error)
-
-    # -- what a user may ask (Daemon)
-
-    async def share(self, path: str, name: str | None) -> Shared:
-        self._refuse_overlap(await asyncio.to_thread(os.path.realpath, path))  # before it is made
-        root = await asyncio.to_thread(make_root, path)
-        for folder in self.folders.values():
-            if folder.real == root:
-                return self._shared(folder)
-        self._refuse_overlap(root)
-        keys = FolderKeys.create(os.urandom(32))
-        label = directory_name(name or os.path.basename(root)) or "swarm"
-        printed = format_invitation(keys.printed(Role.OWNER), Hints(name=label))
-        return self._shared(await self._add(keys, root, printed, created=True))
-
-    async def join(self, invitation: str, path: str | None, merge: bool) -> Shared:
-        printed, hints = parse_invitation(invitation)
-        if printed.role not in (Role.WRITE, Role.READ):
-            raise UserError(
-                f"this is a {printed.role.word} key, and joining with one is not there yet",
-                "join with a write key (swarmw1…) or a read-only key (swarmr1…)",
-            )
-        keys = FolderKeys.from_printed(printed)
-        known = self.folders.get(keys.folder_id)
-        if known is not None:
-            if not known.keys.role.holds(printed.role):
-                raise UserError(
-                    f"this folder is on this device already, at {known.root}, with a {known.keys.role.word} key",
-                    "a better key for it is not taken up yet; another device can join with this one",
-                )
-            if path is None or await asyncio.to_thread(os.path.realpath, path) == known.real:
-                return self._shared(known)
-            raise UserError(
-                f"this folder is on this device already, at {known.root}",
-                "a device has one copy of a folder",
-                EXIT_USAGE,
-            )
-        name = hints.name or f"swarm-{keys.folder_id.hex()[:8]}"
-        root = await asyncio.to_thread(join_root, path, name, merge)
-        self._refuse_overlap(root)
-        folder = await self._add(keys, root, invitation, created=False)
-        self._finder.hurry()
-        self._finder.know(folder.hints.addresses)
-        online = await self._first_member(folder)
-        if online:
-            note = f"Joined {folder.name} at {root}, with {online}."
-        else:
-            note = f"Joined {folder.name} at {root}. Nobody else is online yet; it goes on by itself when somebody is."
-        return self._shared(folder, note)
-
-    async def _add(self, keys: FolderKeys, root: str, printed: str, created: bool) -> SharedFolder:
-        found = await asyncio.to_thread(marker_of, root)
-        if found not in (None, keys.folder_id):
-            raise UserError(
-                f"{root} is shared already, as another folder",
-                f"if it is not any more, remove {root}/.swarm/{marker.MARKER} and try again",
-            )
-        await asyncio.to_thread(marker.lay_out, root, keys.folder_id)
-        home = await asyncio.to_thread(self.home.add_folder, keys.folder_id, printed, root)
-        folder = self._open_folder(home, created)
-        if folder is None:
-            raise UserError("the folder cannot be opened", "the log has the details", EXIT_FAILED)
-        return folder
-
-    def _refuse_overlap(self, root: str) -> None:
-        for folder in self.folders.values():
-            other = folder.real
-            if root.startswith(other.rstrip("/") + "/"):
-                raise UserError(f"{root} is inside the shared folder {other}", "share a directory outside of it")
-            if other.startswith(root.rstrip("/") + "/"):
-                raise UserError(f"{root} contains the shared folder {other}", "share a directory without one")
-
-    async def _first_member(self, folder: SharedFolder) -> str:
-        """The name of a member that is connected, as soon as there is one; "" when nobody comes."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(GREET_WAIT), self._changed:
-                while True:
-                    for peer in self.peers.values():
-                        if folder.keys.folder_id in peer.folders and peer.ready is not None:
-                            return peer.ready.name
-                    await self._changed.wait()
-        return ""
-
-    def _shared(self, folder: SharedFolder, *notes: str) -> Shared:
-        addresses = self._finder.addresses()
-        where = ", ".join(f"{host}:{port}" for host, port in addresses)
-        role = min(folder.keys.role, Role.WRITE)
-        allows = "read and change" if role is Role.WRITE else "read, and not change,"
-        return Shared(
-            key=self._printed(folder, role),
-            folder=folder.keys.folder_id.hex(),
-            name=folder.name,
-            path=folder.root,
-            notes=(
-                *notes,
-                f"Anyone with this key can {allows} {folder.name}.",
-                f"This device listens at {where}: within reach of its network, and from outside if that port is open.",
-                "Nothing starts Swarm again after a reboot; swarm run does.",
-            ),
-        )
-
-    def _printed(self, folder: SharedFolder, role: Role) -> str:
-        hints = Hints(addresses=self._finder.addresses(), name=folder.name)
-        return format_invitation(folder.keys.printed(role), hints)
-
-    async def status(self) -> dict[str, Any]:
-        return {
-            "device": {
-                "id": self.device.id.hex(),
-                "name": self.name,
-                "version": swarm.__version__,
-                "listen": [
-                    f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in self._finder.addresses()
-                ],
-            },
-            "folders": [folder_object(self._report(folder)) for folder in self.folders.values()],
-        }
-
-    def _report(self, folder: SharedFolder) -> FolderReport:
-        thread = folder.thread
-        return FolderReport(
-            folder=folder.keys.folder_id.hex(),
-            name=folder.name,
-            path=folder.root,
-            role=folder.keys.role.word,
-            status=thread.status if thread else None,
-            failure=thread.failure if thread else None,
-            watch=thread.watch_trouble if thread else "",
-            members=self.book.members(folder.keys.folder_id),
-            connections={
-                device.hex(): Connection(peer.link.route, peer.link.address, peer.link.round_trip(), peer.bulk)
-                for device, peer in self.peers.items()
-            },
-        )
-
-    async def wait(self, path: str, device: str | None, peers: int, timeout: float | None) -> Waited:
-        folder = self._find(path)
-        if folder.thread is None:
-            raise UserError(f"{folder.name} is not open", "", EXIT_FAILED)
-        missing = ["this device is still looking at its files"]
-        try:
-            async with asyncio.timeout(timeout):
-                barrier = await asyncio.to_thread(folder.thread.flush)
-                async with self._changed:
-                    while missing := missing_for(self._report(folder), device=device, peers=peers, barrier=barrier):
-                        await self._changed.wait()
-        except TimeoutError:
-            return Waited(False, tuple(missing))
-        return Waited(True, ())
-
-    async def key(self, path: str, kind: str) -> str:
-        return self._printed(self._find(path), ROLES[kind])
 
 
 class _Stopped(Exception):

@@ -143,6 +143,16 @@ class Peer:
             if self._unsent_bytes > UNSENT_LIMIT:
                 self.close("it does not take what it is sent")
 
+    def withdraw(self, folder: FolderId) -> None:
+        """The folder is halted here: what is under way for it ends, and no answer to it reaches its next thread."""
+        self.session.withdraw(folder)
+        self.flush()
+        self._left(folder)
+        waiting = [self._asks.get_nowait() for _ in range(self._asks.qsize())]
+        for other, ask in waiting:
+            if other != folder:
+                self._asks.put_nowait((other, ask))
+
     @property
     def title(self) -> str:
         """For the log."""
@@ -230,6 +240,8 @@ class Peer:
     def _left(self, folder: FolderId) -> None:
         if folder in self._announced and self.device is not None:
             self._announced.discard(folder)
+            for askers in (self._askers, self._tcp_askers):
+                askers[:] = [asker for asker in askers if not asker.abandon(folder)]
             if thread := self._find(folder):
                 thread.post(MemberDown(self.device))
 
@@ -285,14 +297,16 @@ class Peer:
                     asker = Asker(self.device, await self.link.open_lane(), self._find)
                     self._askers.append(asker)
                     lanes.create_task(self._take_answers(asker, self._askers))
-                await asker.ask(folder, ask)
+                if folder in self._announced:  # else it was withdrawn while the lane was opened
+                    await asker.ask(folder, ask)
 
     async def _take_answers(self, asker: Asker, among: list[Asker]) -> None:
         """Until its lane ends: from then on it is asked for nothing."""
         try:
             await asker.take_answers()
         finally:
-            among.remove(asker)
+            if asker in among:  # else it was abandoned
+                among.remove(asker)
 
     # -- bulk lanes over TCP
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from swarm.disk import marker
-from swarm.errors import EXIT_HELD, EXIT_USAGE, UserError
+from swarm.errors import EXIT_HELD, EXIT_NOT_FOUND, EXIT_USAGE, UserError
 
 if TYPE_CHECKING:
     from swarm.ids import FolderId
@@ -69,3 +70,33 @@ def marker_of(root: str) -> FolderId | None:
         return marker.read(root)
     except OSError:
         return None
+
+
+def move_root(old: str, new: str, folder: FolderId) -> str:
+    """The real path of where the folder lives from now on: it was moved there already, or is moved now.
+
+    old, new: absolute. Raises UserError, with nothing moved.
+    """
+    here, there = marker_of(old) == folder, marker_of(new)
+    if there == folder and here and not os.path.samefile(old, new):
+        raise UserError(f"{old} and {new} both hold this folder", "remove the copy that is not to be kept in step")
+    if there == folder:
+        return _checked_root(new)
+    if there is not None:
+        raise UserError(f"{new} is another shared folder", "name a place that is free")
+    if not here:
+        raise UserError(
+            f"this folder is neither in {old} nor in {new}", "bring its directory to one of the two", EXIT_NOT_FOUND
+        )
+    if os.path.lexists(new):
+        raise UserError(f"{new} is there already", "name a place that is free", EXIT_USAGE)
+    if os.path.realpath(new).startswith(os.path.realpath(old) + "/"):
+        raise UserError(f"{new} is inside of {old}", "name a place outside of it", EXIT_USAGE)
+    try:
+        os.rename(old, new)
+    except OSError as error:
+        hint = "move the directory yourself, then say this again"
+        if error.errno == errno.ENOENT:
+            hint = f"make {os.path.dirname(new)} first"
+        raise UserError(f"{old} cannot be moved to {new}: {error.strerror}", hint) from error
+    return _checked_root(new)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from swarm.errors import Unavailable
@@ -41,11 +42,16 @@ class FolderReport:
     watch: str  # "" or why changes are noticed late
     members: dict[str, Acquaintance]  # all that were ever met, by device id in hex
     connections: dict[str, Connection]  # those connected now
+    at: str = ""  # the file that was last begun to be read
+    paused_until: float | None = None  # seconds since 1970, infinite until it is resumed; None: it is not paused
 
 
 def state_of(report: FolderReport) -> tuple[str, str | None]:
     """The state, and a sentence where there is something to say."""
     status = report.status
+    if report.paused_until is not None:
+        later = isfinite(report.paused_until)
+        return "paused", f"until {_moment(report.paused_until)}" if later else "until swarm resume"
     if report.failure is not None:
         state = "waiting" if isinstance(report.failure, Unavailable) else "error"
         return state, report.failure.message
@@ -79,6 +85,8 @@ def state_of(report: FolderReport) -> tuple[str, str | None]:
 def missing_for(report: FolderReport, *, device: str | None, peers: int, barrier: int) -> list[str]:
     """What keeps a `wait` from returning, one sentence each; [] when everybody is identical."""
     status = report.status
+    if report.paused_until is not None:
+        return [f"{report.name} is paused"]
     if report.failure is not None or status is None:
         return [f"{report.name}: {report.failure.message if report.failure else 'is being opened'}"]
     missing = []
@@ -117,6 +125,7 @@ def folder_object(report: FolderReport) -> dict[str, Any]:
         "role": report.role,
         "state": state,
         "why": why,
+        "at": report.at or None if state == "scanning" else None,
         "root": status.root.hex() if status else "",
         "files": status.files if status else 0,
         "bytes": status.bytes if status else 0,

@@ -11,6 +11,7 @@ from swarm.keys.hints import parse_invitation
 if TYPE_CHECKING:
     from swarm.disk.home import FolderHome
     from swarm.node.folder_thread import FolderThread
+    from swarm.sync.folder import FolderStatus
 
 
 class SharedFolder:
@@ -23,4 +24,6 @@ class SharedFolder:
         self.root = home.root()
         self.real = os.path.realpath(self.root)
         self.name = self.hints.name or os.path.basename(self.root)
-        self.thread: FolderThread | None = None
+        self.thread: FolderThread | None = None  # None: paused
+        self.paused_until: float | None = None  # seconds since 1970; infinite: until it is resumed; None: it is not
+        self.last: FolderStatus | None = None  # of a paused folder: what was known when it was paused

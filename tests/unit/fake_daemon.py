@@ -11,13 +11,14 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from swarm.control.daemon import Shared, Waited
+from swarm.config import Config, described
+from swarm.control.daemon import Done, Shared, Waited
 from swarm.errors import EXIT_HELD, EXIT_NOT_FOUND, Unavailable, UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
 
-    from swarm.config import Config
     from swarm.disk.home import Home
 
 SECRET = "swarmw1fake+192.0.2.7:47474+name=Docs"
@@ -64,6 +65,9 @@ class FakeDaemon:
         self.waiting = asyncio.Event()
         self.wait_cancelled = asyncio.Event()
         self.folders: list[dict[str, Any]] = []
+        self.happenings: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue()
+        self.listening = asyncio.Event()
+        self.silent = asyncio.Event()
         self.waited = Waited(True, ())
 
     async def share(self, path: str, name: str | None) -> Shared:
@@ -99,13 +103,44 @@ class FakeDaemon:
             raise UserError(f"{path} is not in a shared folder", "swarm status lists them", EXIT_NOT_FOUND)
         return f"swarm{kind[0]}1fake"
 
+    async def leave(self, path: str) -> Done:
+        return self._done("leave", path)
+
+    async def move(self, old: str, new: str) -> Done:
+        return self._done("move", old, new)
+
+    async def pause(self, path: str, seconds: float | None) -> Done:
+        return self._done("pause", path, seconds)
+
+    async def resume(self, path: str) -> Done:
+        return self._done("resume", path)
+
+    async def scan(self, path: str) -> Done:
+        return self._done("scan", path)
+
+    def _done(self, verb: str, path: str, *more: Any) -> Done:
+        self.calls.append((verb, path, *more))
+        return Done("Docs", path, (f"{verb} is done",))
+
+    async def config(self) -> dict[str, Any]:
+        return described(Config(), "/home/anna/swarm", "anna-desk")
+
+    async def events(self) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+        try:
+            yield "status", await self.status()
+            while True:
+                self.listening.set()
+                yield await self.happenings.get()
+        finally:
+            self.silent.set()
+
     async def stop(self) -> None:
         self.stopped.set()
 
 
-def run_daemon(home: Home, config: Config, on_ready: Callable[[], None]) -> int:
+def run_daemon(home: Home, config: Config, on_ready: Callable[[], None], log_file: Path | None) -> int:
     """The node's entry point, over a FakeDaemon."""
-    del config
+    del config, log_file
     return asyncio.run(_run(home, on_ready))
 
 

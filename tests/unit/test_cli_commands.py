@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from swarm.cli import join, launch, main, progress, terminal
+from swarm.cli import join, launch, main, terminal
 from swarm.errors import EXIT_HELD, UserError
 from swarm.ids import FolderId
 from swarm.keys.printed import PrintedKey
@@ -221,45 +221,3 @@ def test_an_error_from_elsewhere_cannot_paint_on_the_terminal(
     daemon(status=UserError("a\x1b[2Jb\nc\u202e", "d\r"))
     assert main.main(["status"]) == 1
     assert capsys.readouterr().err == "swarm: error: a\ufffd[2Jb\ufffdc\ufffd\nswarm: hint: d\ufffd\n"
-
-
-def state(**changes: Any) -> dict[str, Any]:
-    peer = {"connected": True}
-    return {"state": "in-sync", "why": None, "peers": [peer], "need_files": 0, "need_bytes": 0, "id": "00ff", **changes}
-
-
-@pytest.mark.parametrize(
-    ("folder", "alone", "expected"),
-    [
-        (state(), 0.0, "identical with 1 device"),
-        (state(peers=[]), 1.0, None),
-        (state(state="waiting", peers=[{"connected": False}]), 1.0, None),
-        (state(state="waiting", peers=[]), 60.0, "nobody is online; it goes on"),
-        (state(state="syncing"), 60.0, None),
-        (state(state="held", why="too many deletions"), 0.0, "held: too many deletions"),
-        (state(state="error"), 0.0, "error: swarm status says more"),
-    ],
-)
-def test_a_join_is_followed_until_there_is_nothing_to_wait_for(
-    folder: dict[str, Any], alone: float, expected: str | None
-) -> None:
-    verdict = progress.last_word(folder, alone)
-    assert verdict == expected or (verdict is not None and expected is not None and verdict.startswith(expected))
-
-
-def test_progress_is_shown_and_ctrl_c_detaches(
-    daemon: Callable[..., Answers], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(progress, "POLL", 0)
-    syncing = {"folders": [state(state="syncing", need_files=2, need_bytes=1500)]}
-    fake: Any = daemon(status=[syncing, {"folders": [state()]}])
-    progress.follow(fake, "00ff")
-    shown = capsys.readouterr().err
-    assert "2 files, 1.5 kB to come" in shown
-    assert shown.endswith("identical with 1 device\n")
-
-    fake = daemon(status=KeyboardInterrupt())
-    progress.follow(fake, "00ff")
-    assert progress.IN_BACKGROUND in capsys.readouterr().err
-    fake = daemon(status={"folders": []})
-    progress.follow(fake, "00ff")

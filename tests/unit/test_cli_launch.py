@@ -17,8 +17,8 @@ import pytest
 
 import tests.unit.fake_daemon as fake_daemon
 from swarm.cli import launch
-from swarm.cli.run import MAX_LOG
 from swarm.errors import UserError
+from swarm.node.log import MAX_LOG
 from tests.unit.fake_daemon import SECRET
 
 if TYPE_CHECKING:

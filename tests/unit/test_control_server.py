@@ -101,6 +101,68 @@ def test_every_verb_reaches_its_method_and_brings_its_answer_back(place: Path) -
     drive(place, test)
 
 
+def test_what_changes_a_folder_reaches_its_method(place: Path) -> None:
+    async def test(daemon: FakeDaemon, client: Client) -> None:
+        def calls() -> list[Any]:
+            return [
+                client.call("leave", path="/d"),
+                client.call("move", old="/d", new="/e"),
+                client.call("pause", path="/d", seconds=60),
+                client.call("resume", path="/d"),
+                client.call("scan", path="/d"),
+            ]
+
+        answers = await asyncio.to_thread(calls)
+        assert answers[0] == {"name": "Docs", "path": "/d", "notes": ["leave is done"]}
+        assert daemon.calls == [
+            ("leave", "/d"),
+            ("move", "/d", "/e"),
+            ("pause", "/d", 60.0),
+            ("resume", "/d"),
+            ("scan", "/d"),
+        ]
+        settings = (await asyncio.to_thread(client.ask, "config"))["settings"]
+        assert {"key": "log-level", "value": "info", "from": "default"} in settings
+
+    drive(place, test)
+
+
+def test_events_come_as_they_happen_and_end_with_the_daemon(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("swarm.control.api.HEARTBEAT", 0.05)
+    heard: list[str] = []
+
+    def listen() -> None:
+        for name, _ in Client(place).events():
+            heard.append(name)
+
+    async def run() -> None:
+        async with asyncio.timeout(10):
+            async with served(place) as (daemon, _):
+                listening = asyncio.create_task(asyncio.to_thread(listen))
+                await daemon.listening.wait()
+                await asyncio.sleep(0.2)  # a few comments, which are no events
+                daemon.happenings.put_nowait(("folder", {"id": "00ff"}))
+                while len(heard) < 2:  # noqa: ASYNC110 (another thread appends)
+                    await asyncio.sleep(0.01)
+            await listening
+
+    asyncio.run(run())
+    assert heard == ["status", "folder"]
+
+
+def test_a_listener_that_hangs_up_is_let_go(place: Path) -> None:
+    async def test(daemon: FakeDaemon, client: Client) -> None:
+        def listen() -> None:
+            events = client.events()
+            assert next(events)[0] == "status"
+            events.close()  # type: ignore[attr-defined]
+
+        await asyncio.to_thread(listen)
+        await daemon.silent.wait()
+
+    drive(place, test)
+
+
 def test_stop_answers_before_the_daemon_ends(place: Path) -> None:
     async def test(daemon: FakeDaemon, client: Client) -> None:
         assert await asyncio.to_thread(client.call, "stop") == {"pid": os.getpid()}

@@ -1,0 +1,325 @@
+"""What a user may ask of a node: the methods of `swarm.control.daemon.Daemon`, one by one.
+
+The node does what goes on by itself; here is what somebody wants done now. Requests that take a folder apart and put
+it together again (leave, move, pause, resume) come one after the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import os
+import time
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
+
+import swarm
+from swarm.config import described
+from swarm.control.daemon import Done, Shared, Waited
+from swarm.disk import marker, service
+from swarm.errors import EXIT_FAILED, EXIT_HELD, EXIT_NOT_FOUND, EXIT_USAGE, UserError
+from swarm.keys.chain import FolderKeys
+from swarm.keys.hints import Hints, directory_name, format_invitation, parse_invitation
+from swarm.keys.role import Role
+from swarm.node.history_requests import HistoryRequests
+from swarm.node.place import join_root, make_root, marker_of, move_root
+from swarm.node.report import Connection, FolderReport, folder_object, missing_for
+from swarm.sync.events import ScanWanted
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+
+    from swarm.node.node import Node
+    from swarm.node.shared_folder import SharedFolder
+
+GREET_WAIT = 3.0  # seconds that join waits for the first member, to say whether anybody is online
+EVENT_PAUSE = 0.25  # seconds between two looks for whoever listens to events: four times a second is plenty
+ROLES = {"write": Role.WRITE, "read": Role.READ, "blind": Role.BLIND, "owner": Role.OWNER}
+NO_SERVICE = "Nothing starts Swarm again after a reboot; swarm service install does."
+
+
+P = ParamSpec("P")
+
+
+def _in_turn(
+    method: Callable[Concatenate[Requests, P], Awaitable[Done]],
+) -> Callable[Concatenate[Requests, P], Coroutine[Any, Any, Done]]:
+    """A folder is taken apart by one request at a time."""
+
+    @wraps(method)
+    async def waits(self: Requests, /, *arguments: P.args, **named: P.kwargs) -> Done:
+        async with self.turn:
+            return await method(self, *arguments, **named)
+
+    return waits
+
+
+class Requests:
+    """Implements `swarm.control.daemon.Daemon` over a node."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self.past = HistoryRequests(node.folders, node.changed)
+        self.turn = asyncio.Lock()  # of those who take a folder apart
+
+    async def stop(self) -> None:
+        self._node.stopping.set()
+
+    async def share(self, path: str, name: str | None) -> Shared:
+        self._refuse_overlap(await asyncio.to_thread(os.path.realpath, path))  # before it is made
+        root = await asyncio.to_thread(make_root, path)
+        for folder in self._node.folders.values():
+            if folder.real == root:
+                return self._shared(folder)
+        self._refuse_overlap(root)
+        keys = FolderKeys.create(os.urandom(32))
+        label = directory_name(name or os.path.basename(root)) or "swarm"
+        printed = format_invitation(keys.printed(Role.OWNER), Hints(name=label))
+        return self._shared(await self._add(keys, root, printed, created=True))
+
+    async def join(self, invitation: str, path: str | None, merge: bool) -> Shared:
+        printed, hints = parse_invitation(invitation)
+        if printed.role not in (Role.WRITE, Role.READ):
+            raise UserError(
+                f"this is a {printed.role.word} key, and joining with one is not there yet",
+                "join with a write key (swarmw1…) or a read-only key (swarmr1…)",
+            )
+        keys = FolderKeys.from_printed(printed)
+        known = self._node.folders.get(keys.folder_id)
+        if known is not None:
+            if not known.keys.role.holds(printed.role):
+                raise UserError(
+                    f"this folder is on this device already, at {known.root}, with a {known.keys.role.word} key",
+                    "a better key for it is not taken up yet; another device can join with this one",
+                )
+            if path is None or await asyncio.to_thread(os.path.realpath, path) == known.real:
+                return self._shared(known)
+            raise UserError(
+                f"this folder is on this device already, at {known.root}",
+                "a device has one copy of a folder",
+                EXIT_USAGE,
+            )
+        name = hints.name or f"swarm-{keys.folder_id.hex()[:8]}"
+        root = await asyncio.to_thread(join_root, path, name, merge)
+        self._refuse_overlap(root)
+        folder = await self._add(keys, root, invitation, created=False)
+        self._node.finder.hurry()
+        self._node.finder.know(folder.hints.addresses)
+        online = await self._first_member(folder)
+        if online:
+            note = f"Joined {folder.name} at {root}, with {online}."
+        else:
+            note = f"Joined {folder.name} at {root}. Nobody else is online yet; it goes on by itself when somebody is."
+        return self._shared(folder, note)
+
+    async def _add(self, keys: FolderKeys, root: str, printed: str, created: bool) -> SharedFolder:
+        found = await asyncio.to_thread(marker_of, root)
+        if found not in (None, keys.folder_id):
+            raise UserError(
+                f"{root} is shared already, as another folder",
+                f"if it is not any more, remove {root}/.swarm/{marker.MARKER} and try again",
+            )
+        await asyncio.to_thread(marker.lay_out, root, keys.folder_id)
+        home = await asyncio.to_thread(self._node.home.add_folder, keys.folder_id, printed, root)
+        folder = self._node.open_folder(home, created)
+        if folder is None:
+            raise UserError("the folder cannot be opened", "the log has the details", EXIT_FAILED)
+        return folder
+
+    def _refuse_overlap(self, root: str, apart_from: SharedFolder | None = None) -> None:
+        for folder in self._node.folders.values():
+            if folder is apart_from:
+                continue
+            other = folder.real
+            if root.startswith(other.rstrip("/") + "/"):
+                raise UserError(f"{root} is inside the shared folder {other}", "share a directory outside of it")
+            if other.startswith(root.rstrip("/") + "/"):
+                raise UserError(f"{root} contains the shared folder {other}", "share a directory without one")
+
+    async def _first_member(self, folder: SharedFolder) -> str:
+        """The name of a member that is connected, as soon as there is one; "" when nobody comes."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GREET_WAIT), self._node.changed:
+                while True:
+                    for peer in self._node.peers.values():
+                        if folder.keys.folder_id in peer.folders and peer.ready is not None:
+                            return peer.ready.name
+                    await self._node.changed.wait()
+        return ""
+
+    def _shared(self, folder: SharedFolder, *notes: str) -> Shared:
+        addresses = self._node.finder.addresses()
+        where = ", ".join(f"{host}:{port}" for host, port in addresses)
+        role = min(folder.keys.role, Role.WRITE)
+        allows = "read and change" if role is Role.WRITE else "read, and not change,"
+        return Shared(
+            key=self._printed(folder, role),
+            folder=folder.keys.folder_id.hex(),
+            name=folder.name,
+            path=folder.root,
+            notes=(
+                *notes,
+                f"Anyone with this key can {allows} {folder.name}.",
+                f"This device listens at {where}: within reach of its network, and from outside if that port is open.",
+                *(() if service.installed(self._node.home.path) else (NO_SERVICE,)),
+            ),
+        )
+
+    def _printed(self, folder: SharedFolder, role: Role) -> str:
+        hints = Hints(addresses=self._node.finder.addresses(), name=folder.name)
+        return format_invitation(folder.keys.printed(role), hints)
+
+    @_in_turn
+    async def leave(self, path: str) -> Done:
+        folder = self._find_root(path)
+        await self._node.halt_folder(folder)
+        try:
+            marked = await asyncio.to_thread(marker.remove, folder.root)
+        except OSError as error:
+            await self._go_on(folder)
+            raise UserError(
+                f"{folder.root} cannot be left: {error.strerror}", "see to its permissions, and try again"
+            ) from error
+        await asyncio.to_thread(self._node.home.remove_folder, folder.keys.folder_id)
+        self._node.forget_folder(folder)
+        notes = [f"{folder.name} is not shared here any more. Files and history stay in {folder.root}."]
+        if not marked:
+            notes.append(
+                f"Its disk is away: before {folder.root} is shared anew, remove .swarm/{marker.MARKER} from it."
+            )
+        return Done(folder.name, folder.root, tuple(notes))
+
+    @_in_turn
+    async def move(self, old: str, new: str) -> Done:
+        folder = self._find_root(old)
+        self._refuse_overlap(await asyncio.to_thread(os.path.realpath, new), apart_from=folder)
+        await self._node.halt_folder(folder)
+        try:
+            root = await asyncio.to_thread(move_root, folder.root, new, folder.keys.folder_id)
+            await asyncio.to_thread(self._node.home.move_folder, folder.keys.folder_id, root)
+            folder.root = folder.real = root
+        finally:
+            await self._go_on(folder)
+        return Done(folder.name, root, (f"{folder.name} is in {root} now.",))
+
+    @_in_turn
+    async def pause(self, path: str, seconds: float | None) -> Done:
+        folder = self._find(path)
+        until = math.inf if seconds is None else time.time() + seconds
+        await asyncio.to_thread(folder.home.set_paused, until)
+        folder.paused_until = until
+        await self._node.halt_folder(folder)
+        self._node.end_pause_later(folder)
+        return Done(folder.name, folder.root, (f"{folder.name} is paused: nothing of it is read, sent or written.",))
+
+    @_in_turn
+    async def resume(self, path: str) -> Done:
+        folder = self._find(path)
+        if folder.paused_until is None:
+            return Done(folder.name, folder.root, (f"{folder.name} was not paused.",))
+        await asyncio.to_thread(folder.home.set_paused, None)
+        folder.paused_until = None
+        await self._go_on(folder)
+        return Done(folder.name, folder.root, (f"{folder.name} goes on.",))
+
+    async def _go_on(self, folder: SharedFolder) -> None:
+        """A folder that was halted starts again, unless it is paused."""
+        if folder.thread is None and folder.paused_until is None:
+            self._node.start_folder(folder)
+
+    async def scan(self, path: str) -> Done:
+        folder = self._find(path)
+        if folder.thread is None:
+            raise UserError(f"{folder.name} is paused", "swarm resume goes on", EXIT_HELD)
+        folder.thread.post(ScanWanted())
+        return Done(folder.name, folder.root, (f"{folder.name} is looked through.",))
+
+    async def events(self) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+        node = self._node
+        seen = node.changes
+        status = await self.status()
+        yield "status", status
+        known = {folder["id"]: folder for folder in status["folders"]}
+        while True:
+            async with node.changed:
+                while node.changes == seen:
+                    await node.changed.wait()
+            await asyncio.sleep(EVENT_PAUSE)  # what changes meanwhile is in the same event; nothing is queued
+            seen = node.changes
+            now = {folder["id"]: folder for folder in (await self.status())["folders"]}
+            for gone in known.keys() - now.keys():
+                yield "gone", {"id": gone}
+            for folder in now.values():
+                if known.get(folder["id"]) != folder:
+                    yield "folder", folder
+            known = now
+
+    async def config(self) -> dict[str, Any]:
+        return described(self._node.config, str(self._node.home.path), self._node.name)
+
+    async def status(self) -> dict[str, Any]:
+        return {
+            "device": {
+                "id": self._node.device.id.hex(),
+                "name": self._node.name,
+                "version": swarm.__version__,
+                "listen": [
+                    f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+                    for host, port in self._node.finder.addresses()
+                ],
+            },
+            "folders": [folder_object(self._report(folder)) for folder in self._node.folders.values()],
+        }
+
+    def _report(self, folder: SharedFolder) -> FolderReport:
+        thread = folder.thread
+        return FolderReport(
+            folder=folder.keys.folder_id.hex(),
+            name=folder.name,
+            path=folder.root,
+            role=folder.keys.role.word,
+            status=thread.status if thread else folder.last,
+            failure=thread.failure if thread else None,
+            watch=thread.watch_trouble if thread else "",
+            members=self._node.book.members(folder.keys.folder_id),
+            connections={
+                device.hex(): Connection(peer.link.route, peer.link.address, peer.link.round_trip(), peer.bulk)
+                for device, peer in self._node.peers.items()
+            },
+            at=thread.at if thread else "",
+            paused_until=folder.paused_until,
+        )
+
+    async def wait(self, path: str, device: str | None, peers: int, timeout: float | None) -> Waited:
+        folder = self._find(path)
+        if folder.thread is None:
+            raise UserError(f"{folder.name} is paused", "swarm resume goes on", EXIT_HELD)
+        missing = ["this device is still looking at its files"]
+        try:
+            async with asyncio.timeout(timeout):
+                barrier = await asyncio.to_thread(folder.thread.flush)
+                async with self._node.changed:
+                    while missing := missing_for(self._report(folder), device=device, peers=peers, barrier=barrier):
+                        await self._node.changed.wait()
+        except TimeoutError:
+            return Waited(False, tuple(missing))
+        return Waited(True, ())
+
+    async def key(self, path: str, kind: str) -> str:
+        return self._printed(self._find(path), ROLES[kind])
+
+    def _find(self, path: str) -> SharedFolder:
+        """The folder that holds an absolute path."""
+        real = os.path.realpath(path)
+        for folder in self._node.folders.values():
+            if real == folder.real or real.startswith(folder.real.rstrip("/") + "/"):
+                return folder
+        raise UserError(f"{path} is in no shared folder", "swarm status lists them", EXIT_NOT_FOUND)
+
+    def _find_root(self, path: str) -> SharedFolder:
+        """The folder whose directory an absolute path is: one inside of it is a slip, and would take all along."""
+        folder = self._find(path)
+        if os.path.realpath(path) != folder.real and path != folder.root:
+            raise UserError(f"{path} is inside the shared folder {folder.root}", "name that one", EXIT_USAGE)
+        return folder
