@@ -78,6 +78,14 @@ def same_content(local: Local, found: Found) -> bool:
     return local.kind is found.kind and local.content == found.content and local.target == found.target
 
 
+def only_inode_changed(local: Local, found: Found) -> bool:
+    """The same thing with the same metadata, though perhaps another inode or ctime."""
+    same_metadata = local.mode == found.stat.mode and (
+        found.kind is Kind.DIRECTORY or local.mtime_ns == found.stat.mtime_ns
+    )
+    return same_content(local, found) and same_metadata
+
+
 def says(record: Record, found: Found) -> bool:
     return (
         not record.tombstone

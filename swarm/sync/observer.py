@@ -22,14 +22,13 @@ from swarm.ids import NO_CONTENT, Kind, join_path, parent_of
 from swarm.index.paths import check_path
 from swarm.index.version import context_covers, context_of
 from swarm.sync.events import Hash, Scan
-from swarm.sync.found import FIRST_BACKOFF, Candidate, Found, is_text, same_content, says, unchanged
+from swarm.sync.found import FIRST_BACKOFF, Candidate, Found, is_text, only_inode_changed, same_content, says, unchanged
 from swarm.sync.ignore import IgnoreRules
 from swarm.sync.ledger import Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from swarm.index.record import Context
     from swarm.sync.changes import Changes
     from swarm.sync.dirty import Dirty
     from swarm.sync.events import Effect, Hashed, HashFailed, ScanFailed, Scanned
@@ -419,13 +418,13 @@ class Observer:
             self._held[path] = found
             return
         local = self.store.local(path)
-        if local is not None and self._only_inode_changed(local, found):
+        if local is not None and only_inode_changed(local, found):
             self.store.put_local(path, replace(found.local(local.installed), copy_of=local.copy_of))
             self._touched(path)
             return
         adopted = self._adoptable(path, found, local)
         if adopted is not None:
-            self.store.put_local(path, found.local(adopted))
+            self.store.put_local(path, adopted)
         else:
             if local is not None and local.kind is Kind.DIRECTORY and found.kind is not Kind.DIRECTORY:
                 self._delete_below(path, wall)  # where a file is, nothing can be below
@@ -444,25 +443,23 @@ class Observer:
                 self._hasten(found.stat.inode, now)
         self._touched(path)
 
-    def _only_inode_changed(self, local: Local, found: Found) -> bool:
-        same_metadata = local.mode == found.stat.mode and (
-            found.kind is Kind.DIRECTORY or local.mtime_ns == found.stat.mtime_ns
-        )
-        return same_content(local, found) and same_metadata
-
-    def _adoptable(self, path: str, found: Found, local: Local | None) -> Context | None:
-        """The context of a live version that says what is on the disk already, where the disk said otherwise before."""
+    def _adoptable(self, path: str, found: Found, local: Local | None) -> Local | None:
+        """The local state made of a live version that says what is on the disk already, where the disk said otherwise
+        before. A conflict copy stays one: were it given a record, its loser would come back after both are deleted."""
         if local is not None and (local.copy_of or same_content(local, found)):
             return None
         if self._wrote_over(path, found, local):
             return None
-        if found.kind is Kind.DIRECTORY:
-            entry = self.ledger.visible(path)
-            if entry is None or (entry.record is not None and entry.record.kind is not Kind.DIRECTORY):
-                return None
-            return self.ledger.wanted_context(entry)
         same = [record for record in self.ledger.register(path) if says(record, found)]
-        return context_of(same) if same else None
+        if same and found.kind is not Kind.DIRECTORY:
+            return found.local(context_of(same))
+        entry = self.ledger.visible(path)
+        if entry is None or entry.kind is not found.kind:
+            return None
+        copy_of = entry.record.path if entry.virtual and entry.record and says(entry.record, found) else ""
+        if found.kind is not Kind.DIRECTORY and (not copy_of or local is not None):
+            return None
+        return replace(found.local(self.ledger.wanted_context(entry)), copy_of=copy_of)
 
     def _wrote_over(self, path: str, found: Found, local: Local | None) -> bool:
         """Whether the user put this in place of a version that is live: that must be said, or it would stay a conflict

@@ -415,7 +415,11 @@ class Device:
         return sorted(data for _, data in self.tree().values() if isinstance(data, bytes))
 
     def tell(self, path: str, closed: bool = False) -> None:
-        """The watcher's hint. A directory comes with every directory below it."""
+        """The watcher's hint. A directory comes with every directory below it.
+
+        It knows directories by their inodes, so it says a name as it is, however the user spelled it.
+        """
+        path = self._as_it_is(path)
         if not self._dirty:
             self.world.after(WATCH_SECONDS, self._tell_now)
         self._dirty.add(parent_of(path))
@@ -427,6 +431,16 @@ class Device:
                 self._dirty |= {below for below, (kind, _) in self.files.tree(path).items() if kind is Kind.DIRECTORY}
         except OSError:
             return
+
+    def _as_it_is(self, path: str) -> str:
+        """The path as the disk has it: one that folds names takes others for it."""
+        node, names = self.files._disk.root, path.split("/")
+        for number, name in enumerate(names):
+            entry = node.entries.get(self.files._key(name))
+            if entry is None:
+                break
+            names[number], node = entry
+        return "/".join(names)
 
     def overflow(self) -> None:
         """The watcher lost count."""

@@ -26,7 +26,7 @@ from swarm.ids import ContentId, DeviceId, Kind, Origin, PathKey
 from swarm.index import record_codec
 from swarm.index.paths import below_git, fold
 from swarm.keys.certificate import parse_introduction
-from swarm.sync.operation import InstallFile, InstallLink, MakeDirectory, MoveFile, Outcome, Remove
+from swarm.sync.operation import InstallFile, InstallLink, MakeDirectory, MoveFile, Outcome, Remove, SetMetadata
 from swarm.wire.messages import Delta, Introduce, Registers
 
 if TYPE_CHECKING:
@@ -297,6 +297,9 @@ class Oracle:
                 case InstallLink() | MakeDirectory():
                     if node is None:
                         self.convict(f"{device.name}: {path} was reported as done and is not durable")
+                case SetMetadata(expected=expected):
+                    if expected.kind is Kind.FILE and (node is None or node.image.mode != node.mode):
+                        self.convict(f"{device.name}: the mode of {path} was reported as set and is not durable")
                 case Remove():
                     if node is not None:
                         self.convict(f"{device.name}: {path} was reported as removed and may come back")

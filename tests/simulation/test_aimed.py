@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import errno
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import pytest
+
+from swarm.content.chunk import MIN_CHUNK
 from swarm.ids import Kind
 from swarm.sync.dirty import Dirty
 from swarm.sync.files import Traits
@@ -22,10 +26,11 @@ from tests.simulation.world import World
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from swarm.sync.events import DataArrived
     from tests.simulation.device import Device
 
+TEMPS = ".swarm/tmp/"
 OLD_SECONDS = 6.0  # after which an mtime is no longer fresh
-TICK_SECONDS = 0.004  # of the devices' clocks that stamp files
 
 
 def devices(count: int = 2, traits: Traits | None = None) -> tuple[World, list[Device]]:
@@ -48,6 +53,9 @@ def judge(world: World) -> None:
             if one is not other:
                 world.network.free(one, other)
     world.run(3.0)
+    for of, aim in WAITING:
+        if of is world:
+            raise Missed(aim)
     world.settle()
     assert world.oracle is not None
     world.oracle.judge()
@@ -63,23 +71,32 @@ def join(one: Device, other: Device) -> None:
     one.world.network.free(one, other)
 
 
+class Missed(Exception):
+    """The moment that a scenario aims at never came. That convicts nobody: the scenario is to be mended."""
+
+
 def ahead(device: Device, operation: str, action: Callable[[], None], path: str = "", after: str = "") -> None:
-    """`action`, once, right before our next system call of that name, of that path if one is given. With `after` not
-    before a call of that other name was seen."""
+    """`action`, once, right before our next system call of that name (or one of several, with bars between them), of a
+    path that begins so. With `after` not before a call of that other name (or names) was seen."""
     files = device.files
     usual = files.before
     assert usual is not None
-    waiting, seen = True, not after
+    aim = (device.world, f"{operation} {path}")
+    WAITING.append(aim)
+    seen = not after
 
     def before(called: str, at: str) -> None:
-        nonlocal waiting, seen
-        if waiting and seen and called == operation and path in ("", at):
-            waiting = False
+        nonlocal seen
+        if aim in WAITING and seen and called in operation.split("|") and at.startswith(path):
+            WAITING.remove(aim)
             action()
-        seen = seen or called == after
+        seen = seen or called in after.split("|")
         usual(called, at)
 
     files.before = before
+
+
+WAITING: list[tuple[World, str]] = []  # aims that did not come yet
 
 
 def sneak(device: Device, path: str, data: bytes) -> None:
@@ -151,13 +168,26 @@ def test_an_edit_right_after_the_exchange_is_a_version() -> None:
 
 def test_an_edit_right_after_a_new_file_appeared_is_a_version() -> None:
     world, [one, other] = devices()
-    ahead(other, "stat", lambda: other.write("a", b"of the other's user"), "a", after="rename_noreplace")
+    ahead(other, "stat", lambda: other.write("a", b"of the other's user"), "a", after="rename|rename_noreplace")
     one.write("a", b"first")
     judge(world)
     assert one.contents() == [b"of the other's user"]
 
 
-def test_an_edit_right_after_the_exchange_with_our_size_and_time_is_a_version() -> None:
+def test_an_edit_right_after_the_exchange_with_our_size_in_our_second_is_a_version() -> None:
+    """A disk whose times are whole seconds: only reading it tells that it is not what we installed."""
+    world, [one, other] = devices(traits=Traits(mtime_granularity_ns=1_000_000_000))
+    one.write("a", b"first")
+    world.settle()
+    world.run(OLD_SECONDS - world.now % 1.0)
+    ahead(other, "stat", lambda: other.write("a", b"mine!!"), "a", after="exchange")
+    one.write("a", b"second")
+    judge(world)
+    assert one.contents() == [b"mine!!"]
+
+
+@pytest.mark.xfail(strict=True, reason="such an edit is taken for what was installed: its mtime is not young")
+def test_an_edit_right_after_the_exchange_that_brings_our_time_back_is_a_version() -> None:
     """Everything that a stat can say is as we installed it, except for what nobody knows beforehand: ctime."""
     world, [one, other] = devices()
     one.write("a", b"first")
@@ -170,7 +200,7 @@ def test_an_edit_right_after_the_exchange_with_our_size_and_time_is_a_version() 
 
 def test_what_appears_right_before_a_new_file_is_not_replaced() -> None:
     world, [one, other] = devices()
-    ahead(other, "rename_noreplace", lambda: other.write("a", b"of the other's user"))
+    ahead(other, "rename|rename_noreplace", lambda: other.write("a", b"of the other's user"), TEMPS)
     one.write("a", b"first")
     judge(world)
     assert one.contents() == [b"first", b"of the other's user"]
@@ -205,29 +235,106 @@ def test_what_was_moved_and_then_deleted_stays_deleted() -> None:
     one.write("a", b"first")
     world.settle()
     world.run(OLD_SECONDS)
-    ahead(other, "stat", lambda: other.remove("b"), "b", after="rename_noreplace")
+    ahead(other, "stat", lambda: other.remove("b"), "b", after="rename|rename_noreplace")
     one.rename("a", "b")
     judge(world)
     assert one.tree() == {}
 
 
+def test_what_could_not_be_put_in_place_is_put_there_later() -> None:
+    world, [one, other] = devices()
+
+    def fail() -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), "a")
+
+    ahead(other, "rename_noreplace", fail, TEMPS)
+    one.write("a", b"first")
+    judge(world)
+    assert other.read("a") == b"first"
+
+
+# -- what lasts
+
+
+def test_a_file_in_a_directory_that_its_user_made_just_now_lasts() -> None:
+    world, [one, other] = devices()
+    part(one, other)
+    for device in (one, other):
+        device.mkdir("d")
+        device.mkdir("d/e")
+    world.run(5.0)
+    join(one, other)
+    world.run(3.0)
+    world.settle()
+    one.write("d/e/x", b"first")
+    judge(world)
+
+
+def test_permissions_that_were_reported_as_set_last() -> None:
+    world, [one, other] = devices()
+    one.write("a", b"first")
+    world.settle()
+    with one.user() as files:
+        files.set_mode("a", 0o600)
+    one.tell("a")
+    judge(world)
+    assert other.files.node("a").mode == 0o600
+
+
+def test_what_was_told_is_known_after_a_kill() -> None:
+    world, [one, other] = devices()
+    one.write("a", b"first")
+    world.settle()
+    assert one.folder is not None
+    seq, root = one.folder.ledger.seq, one.folder.status().root
+    one.stop()
+    one.start()
+    assert (one.folder.ledger.seq, one.folder.status().root) == (seq, root)
+    judge(world)
+    assert other.contents() == [b"first"]
+
+
+def test_half_a_temp_of_an_earlier_run_is_not_taken_for_a_file() -> None:
+    world, [one, other] = devices()
+    data = world.rng.randbytes(3_000_000)
+    one.write("a", data)
+    while len(data) not in [len(held or b"") for _, held in other.files.tree(TEMPS[:-1], ours=True).values()]:
+        world.run(0.0002)
+    other.stop()
+    other.start()
+    judge(world)
+    assert other.read("a") == data
+
+
 # -- what a clock, an inode or an error hides
 
 
-def test_a_second_write_in_one_tick_of_the_clock_is_a_version() -> None:
+def twice_in_a_tick() -> tuple[World, Device, Device]:
+    """The first of two writes to a new file was read, and the second carries the same stat to the last bit."""
     world, [one, other] = devices()
     world.run(OLD_SECONDS)
-    assert one.wall_ns() == one.wall_ms() * 1_000_000
     with one.user() as files:
         files.write_file("a", b"first")
     one.post(Dirty(frozenset({""}), frozenset({"a"})))
-    begun = world.now
+    before = one.files.stat("a")
     while one.store.local("a") is None:
         world.run(0.0002)
-        assert world.now < begun + TICK_SECONDS, "it was not read within the tick"
-    before = one.files.node("a").mtime_ns
-    one.write("a", b"again")
-    assert one.files.node("a").mtime_ns == before
+    with one.user() as files:
+        files.write_file("a", b"again")
+    assert one.files.stat("a") == before, "the first one was not read within the tick"
+    return world, one, other
+
+
+def test_a_second_write_in_one_tick_of_the_clock_is_a_version() -> None:
+    world, _, other = twice_in_a_tick()
+    judge(world)
+    assert other.read("a") == b"again"
+
+
+@pytest.mark.xfail(strict=True, reason="a listing that finds the stat unchanged calls off the second reading")
+def test_a_second_write_in_one_tick_of_the_clock_that_the_watcher_tells_of_is_a_version() -> None:
+    world, one, other = twice_in_a_tick()
+    one.tell("a", closed=True)
     judge(world)
     assert other.read("a") == b"again"
 
@@ -259,37 +366,6 @@ def test_what_could_not_be_read_once_is_read_later() -> None:
     assert other.read("a") == b"first"
 
 
-def flap(device: Device, before_first_look: bool) -> None:
-    """From now on the disk is away whenever a directory is listed, and there whenever nobody looks."""
-    files = device.files
-    usual = files.scan
-
-    def away() -> None:
-        assert device.world.oracle is not None
-        device.world.oracle.look(device)
-        files.unmount("empty")
-
-    if before_first_look:
-
-        def scan(path: str) -> dict[str, object]:
-            files.mount()  # back before anybody looks a second time
-            return {}
-
-        away()
-        device.world.run(5.0)
-        device.stop()
-        del usual
-    else:
-
-        def scan(path: str) -> dict[str, object]:
-            away()
-            found = usual(path)
-            device.world.after(0.0001, files.mount)
-            return dict(found)
-
-    files.scan = scan  # type: ignore[method-assign, assignment]
-
-
 def test_a_disk_that_is_away_whenever_it_is_listed_is_not_empty() -> None:
     world, [one, other] = devices()
     one.write("a", b"first")
@@ -316,30 +392,46 @@ def test_a_disk_that_comes_back_while_it_is_listed_was_not_empty() -> None:
     world, [one, other] = devices()
     one.write("a", b"first")
     world.settle()
-    files, listed, healthy = other.files, other.files.scan, other.healthy
+    files, listed = other.files, other.files.scan
+    flapping = True
 
-    def scan(path: str) -> dict[str, object]:
-        found = dict(listed(path))
-        files.mount()
-        return found
-
-    def look() -> str:
-        """The disk goes right before each look that comes before a listing; what lists brings it back."""
-        return healthy()
-
-    files.scan = scan  # type: ignore[method-assign, assignment]
-    other.healthy = look  # type: ignore[method-assign]
-    for _ in range(8):
+    def away() -> None:
         assert world.oracle is not None
         world.oracle.look(other)
-        files.unmount("empty")
-        other.post(Dirty(frozenset({""})))
-        world.run(3.0)
+        if flapping:
+            files.unmount("empty")
+
+    def scan(path: str) -> dict[str, object]:
+        found: dict[str, object] = dict(listed(path))
         files.mount()
-        world.run(3.0)
+        world.after(0.0001, away)
+        return found
+
+    files.scan = scan  # type: ignore[method-assign, assignment]
+    away()
+    other.post(Dirty(frozenset({""})))
+    world.run(8.0)
+    flapping = False
+    files.mount()
     files.scan = listed  # type: ignore[method-assign]
     judge(world)
     assert one.contents() == other.contents() == [b"first"]
+
+
+def test_a_directory_that_may_not_be_listed_is_not_empty() -> None:
+    world, [one, other] = devices()
+    one.mkdir("d")
+    one.write("d/x", b"first")
+    world.settle()
+    directory = other.files.node("d")
+    mode, directory.mode = directory.mode, 0
+    other.tell("d/x")
+    world.run(8.0)
+    assert one.contents() == [b"first"]
+    directory.mode = mode
+    other.tell("d/x")
+    world.run(40.0)
+    judge(world)
 
 
 def test_two_files_of_one_size_are_not_the_same() -> None:
@@ -361,7 +453,6 @@ def test_two_files_of_one_size_are_not_the_same() -> None:
 def test_a_delta_after_a_lost_one_does_not_hide_the_gap() -> None:
     """Found by its number, not by a comparison of the two indexes, which is for what nobody can explain."""
     world, [one, other] = devices()
-    carry = world.network.carry
     lost = False
 
     def drop_one(source: Device, message: object) -> bool:
@@ -383,7 +474,6 @@ def test_a_delta_after_a_lost_one_does_not_hide_the_gap() -> None:
     assert lost
     one.write("b", b"second")
     judge(world)
-    assert carry is not None
     assert other.folder is not None
     assert other.folder.exchange.faults == {}
     assert other.contents() == [b"first", b"second"]
@@ -394,8 +484,9 @@ def test_a_database_that_others_know_better_gives_no_dot_a_second_time() -> None
     one.write("a", b"first")
     world.settle()
     old = one.store.snapshot()
-    one.write("b", b"second")
-    one.write("c", b"third")
+    for number in range(5):
+        one.write("a", b"edit %d" % number)
+        world.run(3.0)
     world.settle()
     part(one, other)
     one.stop()
@@ -404,30 +495,51 @@ def test_a_database_that_others_know_better_gives_no_dot_a_second_time() -> None
     world.oracle.forgot(one)
     one.start()
     join(one, other)
-    world.run(3.0)
-    one.write("d", b"fourth")
-    one.write("e", b"fifth")
-    world.run(10.0)
-    one.write("f", b"sixth")
+    for number in range(8):  # as many as it takes to use up what others know already
+        world.run(3.0)
+        one.write(f"new {number}", b"new %d" % number)
     judge(world)
-    assert other.contents() == sorted([b"first", b"second", b"third", b"fourth", b"fifth", b"sixth"])
+    assert other.contents() == sorted([b"edit 4", *(b"new %d" % number for number in range(8))])
 
 
-def test_a_lost_database_does_not_bring_back_what_was_deleted_meanwhile() -> None:
+def test_an_old_database_that_signed_as_much_as_others_know_comes_to_rest_as_well() -> None:
+    """It looks like a new one to everybody, so that dots stand for two records each: the two indexes are compared."""
+    world, [one, other] = devices()
+    one.write("a", b"first")
+    world.settle()
+    old = one.store.snapshot()
+    one.write("b", b"second")
+    world.settle()
+    part(one, other)
+    one.stop()
+    one.store = old
+    one.write("b", b"second, edited")
+    assert world.oracle is not None
+    world.oracle.doubles = True
+    world.oracle.forgot(one)
+    one.start()
+    world.run(3.0)
+    judge(world)
+    assert b"second, edited" in other.contents()
+
+
+def test_a_lost_database_signs_nothing_for_what_others_have_as_well() -> None:
     world, [one, other] = devices()
     one.write("a", b"first")
     one.write("b", b"second")
     world.settle()
+    part(one, other)
     other.stop()
     other.store = MemoryStore()
     assert world.oracle is not None
-    one.write("a", b"edited while it was away")
-    world.run(5.0)
+    world.oracle.forgot(other)
     other.start()
+    world.run(5.0)
+    join(one, other)
     judge(world)
-    assert b"edited while it was away" in one.contents()
     assert other.folder is not None
-    assert not other.folder.ledger.seq or b"first" in one.contents()
+    assert other.folder.ledger.seq == 0
+    assert other.folder.fetcher.fetched_bytes == 0
 
 
 def test_a_member_that_cannot_have_a_file_is_not_identical() -> None:
@@ -488,6 +600,14 @@ def test_an_edit_of_what_is_about_to_become_a_conflict_copy_replaces_it() -> Non
     assert one.contents() == [b"of the first", b"of the other, edited"]
 
 
+def test_an_edit_of_the_winner_leaves_the_conflict_copy() -> None:
+    world, one, other = rivals()
+    judge(world)
+    other.write("a", b"edited by the other")
+    judge(world)
+    assert one.contents() == [b"edited by the other", b"of the other"]
+
+
 def test_an_edit_that_says_what_the_rival_says_ends_the_conflict() -> None:
     world, one, other = rivals()
     other.write("a", b"of the first")
@@ -501,16 +621,6 @@ def test_an_edit_does_not_cover_what_was_only_received() -> None:
     other.write("a", b"of the other, edited")
     judge(world)
     assert b"of the first" in one.contents()
-
-
-def test_a_file_that_was_fetched_for_one_name_is_there_when_it_is_wanted_again() -> None:
-    world, [one, other] = devices()
-    one.write("a", b"first")
-    world.settle()
-    ahead(other, "exchange", lambda: other.write("a", b"mine"))
-    one.write("a", b"second" * 1000)
-    judge(world)
-    assert one.contents() == sorted([b"mine", b"second" * 1000])
 
 
 # -- liars
@@ -539,8 +649,48 @@ def test_a_forged_deletion_deletes_nothing() -> None:
     lied_to("forge")
 
 
+def test_a_content_that_is_not_what_its_name_says_is_never_seen() -> None:
+    lied_to("no such content")
+
+
 def test_a_clock_alone_removes_nothing() -> None:
-    lied_to("claim all")
+    world, [one, other] = devices()
+    assert world.oracle is not None
+    world.oracle.lies = True
+    one.write("a", b"first")
+    world.run(5.0)
+    assert other.folder is not None
+    known = other.folder.ledger.register("a")
+    assert known
+    liar = Liar(world, world.rng)
+    liar.lie("claim all", other, one, "a")
+    world.run(0.3)
+    assert other.folder.ledger.register("a") == known
+    world.network.cut_all_of(liar)
+    judge(world)
+
+
+def test_a_chunk_that_is_not_what_its_name_says_is_never_seen() -> None:
+    world, [one, other] = devices()
+    assert world.oracle is not None
+    world.oracle.lies = True
+    data = world.rng.randbytes(1_000_000)
+    answer = world.network.answer
+    spoilt = 0
+
+    def spoiling(source: Device, target: Device, event: DataArrived, request: int) -> None:
+        nonlocal spoilt
+        if not spoilt and any(len(piece) > MIN_CHUNK for _, piece in event.items):
+            spoilt += 1
+            event = replace(event, items=tuple((name, bytes(len(piece))) for name, piece in event.items))
+        answer(source, target, event, request)
+
+    world.network.answer = spoiling  # type: ignore[method-assign, assignment]
+    one.write("a", data)
+    judge(world)
+    assert spoilt
+    assert len(world.accusations) == 1
+    assert other.read("a") == data
 
 
 def test_a_context_of_the_future_swallows_no_edit() -> None:
