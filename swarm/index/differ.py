@@ -79,6 +79,10 @@ class Differ:
     def done(self) -> bool:
         return not self._open and not self._waiting
 
+    def expects(self, prefix: str) -> bool:
+        """Whether that question is open."""
+        return prefix in self._open
+
     def start(self) -> list[str]:
         """The first questions."""
         self._waiting = [""]

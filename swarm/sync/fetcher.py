@@ -281,15 +281,18 @@ class Fetcher:
     def _ask_small(self, now: float) -> None:
         """Whole small files and manifest nodes."""
         batches: dict[tuple[DeviceId, What], Request] = {}
-        for content in self._active:
-            assembly = self._assemblies[content]
-            if assembly.waiting or assembly.stage not in (Stage.WHOLE, Stage.NODES):
+        for content in list(self._active):
+            assembly = self._assemblies.get(content)
+            if assembly is None or assembly.waiting or assembly.stage not in (Stage.WHOLE, Stage.NODES):
                 continue
             if assembly.stage is Stage.WHOLE:
                 what, names, cost = What.FILES, [bytes(content)], assembly.size
             else:
                 what, cost = What.NODES, NODE_COST
                 names = missing_nodes(content, self.store.manifest_node)[:MAX_REQUEST_FILES]
+                if not names:  # another content, or the scan of a file of ours, brought the last of them
+                    self._begin(assembly)
+                    continue
             peer = self._pick(names)
             if peer is None:
                 if not self._has_room():

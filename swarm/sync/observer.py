@@ -302,7 +302,9 @@ class Observer:
                 self._scan(path, recursive=True)
             return
         if (local is not None and unchanged(local, stat)) or (held is not None and held.stat == stat):
-            self._candidates.pop(path, None)
+            candidate = self._candidates.get(path)
+            if candidate is not None and candidate.stat != stat:  # equal: to be read again, since it was so fresh
+                del self._candidates[path]
             self.cannot.pop(path, None)
             return
         if local is None and self._was_moved(path, stat, now, wall):

@@ -193,8 +193,10 @@ class Planner:
             return
         if self._impossible(path, need):
             self.fetcher.forget(path)
-            for child in self._waiting.pop(path, ()):
-                self.touch(child)  # what is below it cannot be here either
+            for child in list(self._waiting.get(path, ())):
+                if parent_of(child) == path:  # not a rival for the name: the two would wake each other without end
+                    del self._waiting[path][child]
+                    self.touch(child)  # what is below it cannot be here either
             return
         self._needs[path] = need
         self.need_bytes += need.bytes

@@ -64,10 +64,13 @@ class Reconcile:
             yield from self._ask(tombstones, self._differs[tombstones].start())
 
     def branches(self, message: TellBranches) -> Iterator[object]:
-        """Raises BadPeer for an answer that was not asked for, or of the wrong shape."""
+        """Raises BadPeer for an answer of the wrong shape."""
         questions: list[str] = []
+        differ = self._differs[message.tombstones]
         for prefix, raw in message.branches:
-            step = self._differs[message.tombstones].receive(prefix, decode_description(raw))
+            if not differ.expects(prefix):
+                continue  # the answer to an earlier comparison, which was given up: nobody's fault
+            step = differ.receive(prefix, decode_description(raw))
             questions += step.questions
             self._keys += step.there + step.both
         yield from self._ask(message.tombstones, questions)

@@ -29,7 +29,7 @@ def main() -> int:
     folder.add_argument("--store", metavar="NAME", help="keep the shrunk schedule as a test")
     stored = what.add_parser("stored", help="tell the story of a stored schedule")
     stored.add_argument("name")
-    mutants = what.add_parser("mutants", help="change the program, and see that it is convicted")
+    mutants = what.add_parser("mutants", help="change the program, and see that it is convicted; 1 if it is not")
     mutants.add_argument("--only", default="")
     mutants.add_argument("--schedules", type=int, default=400)
     arguments = parser.parse_args()

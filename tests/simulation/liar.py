@@ -38,7 +38,6 @@ class Liar:
         self.name = "liar"
         self.owner = False
         self.runs = True
-        self.keys = world.keys
         self.key = DeviceKey.create(rng.randbytes(32))
         self.id: DeviceId = self.key.id
         self.links: dict[DeviceId, Device | Liar] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from swarm.ids import Kind
 from swarm.sync.dirty import Dirty
+from swarm.sync.files import Traits
 from tests.simulation.world import World, two_devices
 
 
@@ -129,3 +130,21 @@ def test_three_devices_in_a_chain_converge() -> None:
     other.write("from-other", b"2" * 70_000)
     world.settle()
     assert one.tree() == middle.tree() == other.tree()
+
+
+def test_names_that_differ_in_case_alone_do_not_keep_a_folding_disk_busy_for_ever() -> None:
+    world = World(21, 2)
+    one, other = world.devices
+    other.files.traits = Traits(folds_case=True)
+    one.start(created=True)
+    other.start()
+    world.connect_all()
+    for name in ("a.txt", "A.txt", "d/x", "D/x", "d/X"):
+        if "/" in name and name.partition("/")[0] not in one.tree():
+            one.mkdir(name.partition("/")[0])
+        one.write(name, name.encode())
+    world.settle()
+    assert other.folder is not None
+    assert len(one.tree()) == 7
+    assert other.folder.status().cannot_count > 0
+    assert any(path.lower() == "a.txt" for path in other.tree())
