@@ -53,26 +53,32 @@ Message = TypeVar("Message")
 Check = Callable[[Collection[object]], None]  # looks at values of one field; raises ValueError
 
 
-class Between(NamedTuple):
+# Classes of their own, not NamedTuples: typing keeps one Annotated for arguments that are equal, and to a tuple
+# Exactly(16), AtMost(16) and UpTo(16) are.
+@dataclass(frozen=True, slots=True)
+class Between:
     """An int from `low` to `high`, both included."""
 
     low: int
     high: int
 
 
-class UpTo(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class UpTo:
     """An int from 0 to `high`, included."""
 
     high: int
 
 
-class Exactly(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Exactly:
     """So many bytes, or items."""
 
     length: int
 
 
-class AtMost(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class AtMost:
     """So many bytes, or items, or fewer."""
 
     length: int

@@ -278,3 +278,8 @@ def test_a_field_without_a_bound_or_meaning_cannot_be_declared(hint: object) -> 
 def test_a_number_is_given_once_and_within_one_byte(number: int) -> None:
     with pytest.raises(Bug, match="number"):
         message(WIRE, number)(type("Late", (), {}))
+
+
+def test_bounds_of_equal_numbers_are_not_one_bound() -> None:
+    """They would be to `typing`, which keeps one Annotated for arguments that are equal."""
+    assert len({Exactly(4), AtMost(4), UpTo(4)}) == 3
