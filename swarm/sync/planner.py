@@ -255,7 +255,7 @@ class Planner:
         if need.entry is None:
             return False
         parent = parent_of(path)
-        if parent in self.cannot and self.store.local(parent) is None:
+        if parent in self.cannot and not self._is_directory_here(parent):
             self.cannot[path] = self.cannot[parent]
             self._waiting[parent][path] = None
             return True
@@ -285,11 +285,10 @@ class Planner:
             return  # the last child's removal looks at its parent again
         parent = parent_of(path)
         if parent:
-            above = self.store.local(parent)
-            if above is None or above.kind is not Kind.DIRECTORY:
+            if not self._is_directory_here(parent):
                 self._waiting[parent][path] = None
                 self.changes.drop(parent)
-                if parent not in self._needs and parent not in self._running:
+                if parent not in self._needs and parent not in self._running and parent not in self.cannot:
                     self.touch(parent)
                 return
         record = need.entry.record
@@ -300,6 +299,10 @@ class Planner:
                 self.fetcher.want(path, record.content, record.size)
             return
         self._ready[path] = None
+
+    def _is_directory_here(self, path: str) -> bool:
+        local = self.store.local(path)
+        return local is not None and local.kind is Kind.DIRECTORY
 
     def _has_children(self, path: str) -> bool:
         return next(iter(self.store.locals_below(path)), None) is not None
