@@ -284,13 +284,12 @@ class Planner:
                     self.touch(below)
             return  # the last child's removal looks at its parent again
         parent = parent_of(path)
-        if parent:
-            if not self._is_directory_here(parent):
-                self._waiting[parent][path] = None
-                self.changes.drop(parent)
-                if parent not in self._needs and parent not in self._running and parent not in self.cannot:
-                    self.touch(parent)
-                return
+        if parent and not self._is_directory_here(parent):
+            self._waiting[parent][path] = None
+            self.changes.drop(parent)
+            if parent not in self._needs and parent not in self._running and parent not in self.cannot:
+                self.touch(parent)
+            return
         record = need.entry.record
         if record is not None and record.kind is Kind.FILE and not _only_metadata(record, local):
             if local is None and self._move_source(record):
