@@ -39,16 +39,6 @@ class Done:
     notes: tuple[str, ...]  # sentences for people
 
 
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """What a join into a directory that has files would merge."""
-
-    here: int  # files only in the directory
-    there: int  # files only in the folder; unknown before a member answered: 0
-    same: int
-    differ: int
-
-
 class Daemon(Protocol):
     """Every method may raise UserError, whose message, hint and exit code go back to the command line as they are."""
 

@@ -15,7 +15,7 @@ from swarm.ids import Origin, PathKey, short
 from swarm.index import record_codec
 from swarm.index.differ import describe
 from swarm.keys.certificate import Introduction, parse_introduction
-from swarm.sync.events import Accuse, Note, Send
+from swarm.sync.events import Note, Send
 from swarm.sync.reconcile import Reconcile, encode_description
 from swarm.wire.messages import (
     MAX_DELTA_RECORDS,
@@ -344,9 +344,6 @@ class Exchange:
     def _send_all(self, peer: DeviceId, messages: Iterable[object]) -> None:
         for message in messages:
             self._out(Send(peer, message))
-
-    def accuse(self, peer: DeviceId, error: BadPeer) -> None:
-        self._out(Accuse(peer, error.message))
 
 
 def _news(before: State, now: State) -> bool:
