@@ -16,47 +16,34 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import TYPE_CHECKING
 
-from swarm.content.chunk import MIN_CHUNK, size_class_for
-from swarm.content.chunker import Chunker
-from swarm.content.manifest import EMPTY_CONTENT, build, single_chunk_content
-from swarm.ids import ContentId, DeviceId, Kind, Origin, PathKey
+from swarm.ids import ContentId, DeviceId, Kind, Origin
 from swarm.index import record_codec
-from swarm.index.paths import below_git, fold
+from swarm.index.paths import below_git
 from swarm.keys.certificate import parse_introduction
 from swarm.sync.operation import InstallFile, InstallLink, MakeDirectory, MoveFile, Outcome, Remove, SetMetadata
 from swarm.wire.messages import Delta, Introduce, Registers
+from tests.simulation.due import Due
+from tests.simulation.judgement import Judgement
+from tests.simulation.witness import HISTORY, TEMPS, all_of, content_of, durable_contents, durable_node, named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from swarm.sync.events import OperationsDone
-    from swarm.sync.memory_disk import Node
-    from swarm.sync.memory_files import MemoryFileSystem, Tree
+    from swarm.sync.memory_files import Tree
     from tests.simulation.device import Device
     from tests.simulation.world import World
 
-HISTORY = ".swarm/history"
-TEMPS = ".swarm/tmp"
 CHANGING = frozenset(
     ("rename", "rename_noreplace", "exchange", "unlink", "rmdir", "link", "symlink", "mkdir", "create", "set_mtime")
 )
 REAPPEARED_SECONDS = 8.0  # a deletion that was seen may be signed that much after the name is there again
-QUIET_SECONDS = 150.0  # of silence at the end: three times the interval of the clock checks
-SPOKEN = frozenset(("State",))  # what may be said in that silence
 
 
 class Conviction(AssertionError):
     """A promise was broken."""
-
-
-class Due(Enum):
-    """Where a content must be in the end."""
-
-    CURRENT = "current"  # in the folder itself
-    SOMEWHERE = "in the folder or in a history"
 
 
 @dataclass(slots=True)
@@ -108,11 +95,11 @@ class Oracle:
     def user(self, device: Device) -> Iterator[None]:
         """What is done within it, a user does (or a crash, or whatever else is not ours)."""
         self.look(device)
-        before, metadata = self._tree(device), self._metadata(device)
+        before, metadata = self.tree(device), self._metadata(device)
         try:
             yield
         finally:
-            after = self._tree(device)
+            after = self.tree(device)
             self._acted(device, before, after)
             for path, values in self._metadata(device).items():
                 data = after[path][1]
@@ -173,7 +160,7 @@ class Oracle:
     def forgot(self, device: Device) -> None:
         """Its database was lost, or is an old copy: everything on its disk is as if written now."""
         self._remember(device)
-        for path, (kind, data) in self._tree(device).items():
+        for path, (kind, data) in self.tree(device).items():
             if kind is Kind.FILE and isinstance(data, bytes):
                 self.produced[path, data] += 1
                 self.ended.discard((path, data))
@@ -187,21 +174,21 @@ class Oracle:
     def crash(self, device: Device) -> Iterator[None]:
         """The power of its disk fails within it."""
         self.look(device)
-        durable = _durable_contents(device.files)
-        before = self._tree(device)
-        held = set(self._contents(before)) | self._history(device)
+        durable = durable_contents(device.files)
+        before = self.tree(device)
+        held = set(self.contents(before)) | self.history(device)
         watched = self._watched[device.name]
         installed = {path for path in before if device.files.node(path).inode not in watched.users}
         yield
-        after = self._tree(device)
-        left = set(self._contents(after)) | self._history(device)
+        after = self.tree(device)
+        left = set(self.contents(after)) | self.history(device)
         for gone in (held & durable & self.written) - left:
-            self.convict(f"{device.name}: a crash lost {_name(gone)}, which was durable")
+            self.convict(f"{device.name}: a crash lost {named(gone)}, which was durable")
         for path, (kind, data) in after.items():
             torn = kind is Kind.FILE and data not in self.written and not self._from_a_liar(data)
             if torn and device.files.node(path).inode not in watched.users:
                 self.convict(f"{device.name}: a crash left a torn file at {path}, which no user had written to")
-        elsewhere = self._everywhere(but=device)
+        elsewhere = self.everywhere(but=device)
         for gone in held - left:
             if gone in elsewhere and gone in self.due:
                 self.due[gone] = Due.SOMEWHERE
@@ -221,7 +208,7 @@ class Oracle:
                     device.files.node(path).ctime_ns += 1  # else nobody could see it
             if old is not None and isinstance(old[1], bytes):
                 self.produced[path, old[1]] += 1
-                if old[1] in self.due and old[1] not in self._contents(after):
+                if old[1] in self.due and old[1] not in self.contents(after):
                     self.due[old[1]] = Due.SOMEWHERE
             if old is not None and (new is None or new[0] is not old[0]):
                 watched.removed[path] = self.world.now
@@ -252,7 +239,7 @@ class Oracle:
         self._remember(device)
         if not seen:
             return
-        contents = self._contents(watched.tree)
+        contents = self.contents(watched.tree)
         for path, entry in watched.tree.items():
             if old_tree.get(path) == entry:
                 continue
@@ -260,15 +247,15 @@ class Oracle:
             if path in watched.removed:
                 watched.reappeared.setdefault(path, self.world.now)
             if kind is Kind.FILE and data not in self.written and not self._from_a_liar(data):
-                self.convict(f"{device.name}: {pending} put bytes at {path} that no user wrote: {_name(data)}")
+                self.convict(f"{device.name}: {pending} put bytes at {path} that no user wrote: {named(data)}")
             if kind is Kind.SYMLINK and data not in self.targets and not self.lies:
                 self.convict(f"{device.name}: {pending} made a link at {path} that no user made")
-        lost = (set(self._contents(old_tree)) | old_kept) - set(contents) - watched.kept
+        lost = (set(self.contents(old_tree)) | old_kept) - set(contents) - watched.kept
         if pending.startswith(f"rename_noreplace {HISTORY}"):  # what was never visible becomes a temp again
-            lost -= {data for _, data in _all_of(device.files, TEMPS).values() if isinstance(data, bytes)}
+            lost -= {data for _, data in all_of(device.files, TEMPS).values() if isinstance(data, bytes)}
         for data in lost:
             if data in self.written and data in watched.visible:  # else it was a temp in its future place
-                self.convict(f"{device.name}: {pending} lost {_name(data)}")
+                self.convict(f"{device.name}: {pending} lost {named(data)}")
 
     def _from_a_liar(self, data: object) -> bool:
         return self.lies and isinstance(data, bytes) and data.startswith(b"lie")
@@ -287,7 +274,7 @@ class Oracle:
                 self._watched[device.name].removed[path] = self.world.now  # it had to stay there: the path is empty
             if result.outcome is not Outcome.DONE or any(path == a or path.startswith(a + "/") for a in acted):
                 continue
-            node = _durable(device.files, path)
+            node = durable_node(device.files, path)
             match result.operation:
                 case InstallFile(content=content) | MoveFile(content=content):
                     # A user's own file may be moved: its bytes are durable when its user or the kernel made them so.
@@ -303,7 +290,7 @@ class Oracle:
                 case Remove():
                     if node is not None:
                         self.convict(f"{device.name}: {path} was reported as removed and may come back")
-            if result.history and _durable(device.files, result.history) is None:
+            if result.history and durable_node(device.files, result.history) is None:
                 self.convict(f"{device.name}: {result.history} was reported as done and is not durable")
 
     def _excuse(self, device: Device, history: str) -> None:
@@ -366,147 +353,13 @@ class Oracle:
     # -- the end
 
     def lack_only_what_is_lost(self) -> bool:
-        """Where a database was lost: a version that it had told of, and that its user wrote over before anybody had the
-        bytes, is one that nobody can give, and that its author no longer knows to be his."""
-        held = {self.name_of(data) for data in self._everywhere()}
-        for device in self.world.devices:
-            if device.folder is None:
-                continue
-            for path in device.folder.planner.needed_paths(1000):
-                entry = device.folder.ledger.visible(path)
-                if entry is None or entry.record is None or entry.record.content in held:
-                    return False
-        self.lost = self.agree()
-        return self.lost
+        return Judgement(self).lack_only_what_is_lost()
 
     def agree(self) -> bool:
-        """Where somebody lied: whether all have the same index, and nothing more can be done on the disks."""
-        statuses = [device.folder.status() for device in self.world.devices if device.folder is not None]
-        return len({status.root for status in statuses}) == 1 and all(
-            status.settled and not status.scanning and not status.holding and not status.health for status in statuses
-        )
+        return Judgement(self).agree()
 
     def judge(self) -> None:
-        """All faults are healed and the world has settled."""
-        self._judge_trees()
-        self._judge_contents()
-        for device in self.world.devices:
-            self._judge_index(device)
-        if self.world.accusations and not self.lies:
-            self.convict(f"an honest device was accused: {self.world.accusations[0]}")
-        self._judge_silence()
-
-    def _judge_trees(self) -> None:
-        trees = {device.name: self._visible(device) for device in self.world.devices}
-        [first, *others] = trees.items()
-        for name, tree in others:
-            if tree != first[1]:
-                different = sorted(
-                    path for path in tree.keys() | first[1].keys() if tree.get(path) != first[1].get(path)
-                )
-                path = different[0]
-                self.convict(
-                    f"{first[0]} and {name} say that they are identical and differ at {different}: "
-                    f"{_shown(first[1].get(path))} and {_shown(tree.get(path))}"
-                )
-        for path, (_, data, _) in first[1].items():
-            if isinstance(data, bytes) and data and (path, data) in self.ended and self.produced[path, data] == 1:
-                self.convict(f"{path} is back with {_name(data)}, which a user took away")
-
-    def _visible(self, device: Device) -> dict[str, tuple[Kind | None, bytes | str | None, int]]:
-        """What all devices must agree on: names, contents, permissions of files."""
-        assert device.folder is not None
-        status = device.folder.status()
-        cannot = {path for path, _ in status.cannot}
-        traits = device.files.traits
-        if cannot and traits.symlinks and not (traits.folds_case or traits.folds_unicode or self.lies):
-            self.convict(f"{device.name} cannot have {status.cannot[0]}")
-        rivals = any(d.files.traits.folds_case or d.files.traits.folds_unicode for d in self.world.devices)
-        plain = any(not d.files.traits.symlinks for d in self.world.devices)
-        found = {}
-        tree = self._tree(device)
-        unmet = self._unmet() if self.lies or self.lost else set()
-        for path, (kind, data) in tree.items():
-            if path in unmet:
-                continue
-            if rivals and self._has_rival(path):
-                continue
-            if plain and kind is Kind.SYMLINK:
-                continue
-            found[path] = (kind, data, device.files.node(path).mode if kind is Kind.FILE else 0)
-        return found
-
-    def _unmet(self) -> set[str]:
-        """Paths for which somebody waits for what only a liar has."""
-        return {
-            path
-            for device in self.world.devices
-            if device.folder is not None
-            for path in device.folder.planner.needed_paths(1000)
-        }
-
-    def _has_rival(self, path: str) -> bool:
-        """Whether some device has a name that a folding disk takes for one on this path."""
-        parts = path.split("/")
-        for device in self.world.devices:
-            assert device.folder is not None
-            for register in device.store.registers():
-                other = register[0].path
-                others = other.split("/")
-                for depth in range(1, min(len(parts), len(others)) + 1):
-                    one, two = "/".join(parts[:depth]), "/".join(others[:depth])
-                    if one != two and fold(one) == fold(two):
-                        return True
-        return False
-
-    def _judge_contents(self) -> None:
-        current = {data for device in self.world.devices for data in self._contents(self._tree(device))}
-        histories = {data for device in self.world.devices for data in self._history(device)}
-        for data, due in self.due.items():
-            if data in current or (due is Due.SOMEWHERE and data in histories):
-                continue
-            where = "only in a history" if data in histories else "nowhere"
-            self.convict(f"{_name(data)}, written by {self.origin_of[data]}, is {where}, and is due {due.value}")
-
-    def _judge_index(self, device: Device) -> None:
-        """What its index says of its disk is true."""
-        assert device.folder is not None
-        for path, (kind, data) in self._tree(device).items():
-            local = device.store.local(path)
-            if local is None or local.kind is not kind:
-                if device.folder.status().cannot_count:
-                    continue
-                self.convict(f"{device.name} does not know of {path}")
-            elif isinstance(data, bytes) and local.content != self.name_of(data):
-                self.convict(f"{device.name} takes {path} for another content than it has")
-            elif local.copy_of == "" and kind is not Kind.DIRECTORY and not self.lies:
-                register = device.store.register(PathKey(device.folder.ledger.key_of(path)))
-                if not any(record.content == local.content for record in register if not record.tombstone):
-                    self.convict(f"{device.name} has {path} and no record of it")
-        for peer, faults in device.folder.exchange.faults.items():
-            # A State or Delta that was overtaken may look like that; on real streams none is.
-            if faults and not (self.lies or self.doubles or self.overtaken):
-                self.convict(f"{device.name} had the clock of {peer.hex()[:8]} and other roots")
-
-    def _judge_silence(self) -> None:
-        roots = [device.folder.status().root for device in self.world.devices if device.folder is not None]
-        if len(set(roots)) != 1:
-            self.convict("the roots differ")
-        trees = [self._tree(device) for device in self.world.devices]
-        said = dict(self.world.network.messages)
-        noted = len(self.world.trace)
-        self.world.run(QUIET_SECONDS)
-        for kind, count in self.world.network.messages.items():
-            if kind not in SPOKEN and count > said.get(kind, 0) and not self.lies:
-                self.convict(f"no silence: {count - said.get(kind, 0)} times {kind}: {self.world.trace[noted:][:3]}")
-        devices = len(self.world.devices)
-        states = self.world.network.messages.get("State", 0) - said.get("State", 0)
-        if states > devices * (devices - 1) * 8 and not self.lies:
-            self.convict(f"no silence: {states} States")
-        if any(device.folder.status().root != roots[0] for device in self.world.devices if device.folder is not None):
-            self.convict("the roots changed although nobody did anything")
-        if trees != [self._tree(device) for device in self.world.devices]:
-            self.convict(f"files changed although nobody did anything: {self.world.trace[noted:][:3]}")
+        Judgement(self).judge()
 
     # -- looking
 
@@ -519,87 +372,28 @@ class Oracle:
 
     def _remember(self, device: Device) -> None:
         watched = self._watched[device.name]
-        watched.tree = self._tree(device)
-        watched.kept = frozenset(self._history(device))
-        watched.visible.update(self._contents(watched.tree))
+        watched.tree = self.tree(device)
+        watched.kept = frozenset(self.history(device))
+        watched.visible.update(self.contents(watched.tree))
         watched.seen = True
         watched.pending = ""
 
-    def _tree(self, device: Device) -> Tree:
-        return _all_of(device.files)
+    def tree(self, device: Device) -> Tree:
+        return all_of(device.files)
 
     def _metadata(self, device: Device) -> dict[str, tuple[int, int]]:
         nodes = {path: device.files.node(path) for path in device.tree()} if device.files._away is None else {}
         return {path: (node.mode, node.mtime_ns) for path, node in nodes.items()}
 
-    def _contents(self, tree: Tree) -> list[bytes]:
+    def contents(self, tree: Tree) -> list[bytes]:
         return [data for kind, data in tree.values() if kind is Kind.FILE and isinstance(data, bytes)]
 
-    def _history(self, device: Device) -> set[bytes]:
-        return {data for _, data in _all_of(device.files, HISTORY).values() if isinstance(data, bytes)}
+    def history(self, device: Device) -> set[bytes]:
+        return {data for _, data in all_of(device.files, HISTORY).values() if isinstance(data, bytes)}
 
-    def _everywhere(self, but: Device | None = None) -> set[bytes]:
+    def everywhere(self, but: Device | None = None) -> set[bytes]:
         found: set[bytes] = set()
         for device in self.world.devices:
             if device is not but:
-                found |= set(self._contents(self._tree(device))) | self._history(device)
+                found |= set(self.contents(self.tree(device))) | self.history(device)
         return found
-
-
-def content_of(chunk_key: bytes, data: bytes) -> ContentId:
-    """The content id of a file with these bytes."""
-    if not data:
-        return EMPTY_CONTENT
-    if len(data) <= MIN_CHUNK:
-        return single_chunk_content(chunk_key, data)[0]
-    size_class = size_class_for(len(data))
-    chunks = tuple(Chunker(size_class).chunks(lambda at, n: data[at : at + n], len(data), chunk_key))
-    return build(chunks, size_class).root
-
-
-def _all_of(files: MemoryFileSystem, below: str = "") -> Tree:
-    """What is on the disk, be it mounted or not."""
-    disk = files._disk
-    node: Node = disk.root
-    for name in below.split("/") if below else ():
-        if name not in node.entries:
-            return {}
-        node = node.entries[name].node
-    away, files._away = files._away, None
-    try:
-        return files.tree(below, ours=bool(below))
-    finally:
-        files._away = away
-
-
-def _durable(files: MemoryFileSystem, path: str) -> Node | None:
-    """What would be at `path` after a power cut, whatever else."""
-    node = files._disk.root
-    for name in path.split("/"):
-        entry = node.durable_entries.get(files._key(name))
-        if entry is None:
-            return None
-        node = entry.node
-    return node
-
-
-def _durable_contents(files: MemoryFileSystem) -> set[bytes]:
-    found: set[bytes] = set()
-    waiting = [files._disk.root]
-    while waiting:
-        for _, node in waiting.pop().durable_entries.values():
-            if node.kind is Kind.DIRECTORY:
-                waiting.append(node)
-            elif node.kind is Kind.FILE and node.image.data == bytes(node.data):
-                found.add(node.image.data)
-    return found
-
-
-def _name(data: object) -> str:
-    if isinstance(data, bytes):
-        return f"{data[:24]!r} ({len(data)} B)"
-    return repr(data)
-
-
-def _shown(entry: tuple[Kind | None, bytes | str | None, int] | None) -> str:
-    return "nothing" if entry is None else f"{entry[0].name if entry[0] else '?'} {_name(entry[1])} {entry[2]:o}"

@@ -1,0 +1,76 @@
+"""What can be seen of a simulated disk by whoever looks from outside: trees, durable images, contents by name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from swarm.content.chunk import MIN_CHUNK, size_class_for
+from swarm.content.chunker import Chunker
+from swarm.content.manifest import EMPTY_CONTENT, build, single_chunk_content
+from swarm.ids import ContentId, Kind
+
+if TYPE_CHECKING:
+    from swarm.sync.memory_disk import Node
+    from swarm.sync.memory_files import MemoryFileSystem, Tree
+
+HISTORY = ".swarm/history"
+TEMPS = ".swarm/tmp"
+
+
+def content_of(chunk_key: bytes, data: bytes) -> ContentId:
+    """The content id of a file with these bytes."""
+    if not data:
+        return EMPTY_CONTENT
+    if len(data) <= MIN_CHUNK:
+        return single_chunk_content(chunk_key, data)[0]
+    size_class = size_class_for(len(data))
+    chunks = tuple(Chunker(size_class).chunks(lambda at, n: data[at : at + n], len(data), chunk_key))
+    return build(chunks, size_class).root
+
+
+def all_of(files: MemoryFileSystem, below: str = "") -> Tree:
+    """What is on the disk, be it mounted or not."""
+    disk = files._disk
+    node: Node = disk.root
+    for name in below.split("/") if below else ():
+        if name not in node.entries:
+            return {}
+        node = node.entries[name].node
+    away, files._away = files._away, None
+    try:
+        return files.tree(below, ours=bool(below))
+    finally:
+        files._away = away
+
+
+def durable_node(files: MemoryFileSystem, path: str) -> Node | None:
+    """What would be at `path` after a power cut, whatever else."""
+    node = files._disk.root
+    for name in path.split("/"):
+        entry = node.durable_entries.get(files._key(name))
+        if entry is None:
+            return None
+        node = entry.node
+    return node
+
+
+def durable_contents(files: MemoryFileSystem) -> set[bytes]:
+    found: set[bytes] = set()
+    waiting = [files._disk.root]
+    while waiting:
+        for _, node in waiting.pop().durable_entries.values():
+            if node.kind is Kind.DIRECTORY:
+                waiting.append(node)
+            elif node.kind is Kind.FILE and node.image.data == bytes(node.data):
+                found.add(node.image.data)
+    return found
+
+
+def named(data: object) -> str:
+    if isinstance(data, bytes):
+        return f"{data[:24]!r} ({len(data)} B)"
+    return repr(data)
+
+
+def shown(entry: tuple[Kind | None, bytes | str | None, int] | None) -> str:
+    return "nothing" if entry is None else f"{entry[0].name if entry[0] else '?'} {named(entry[1])} {entry[2]:o}"
