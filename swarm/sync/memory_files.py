@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 MAX_NAME = 255  # bytes, as everywhere on Linux
 
-Away = Literal["missing", "broken", "empty"]  # the root is gone, its disk fails, or its mount point lies bare
+# The root is gone; its disk fails; its mount point lies bare; or it was put aside, and who has it open still has it.
+Away = Literal["missing", "broken", "empty", "aside"]
 Tree = dict[str, tuple[Kind | None, bytes | str | None]]  # path -> kind, and content, or target, or None
 
 
@@ -117,6 +118,17 @@ class MemoryFileSystem:
 
     def mount(self) -> None:
         self._away = None
+
+    @contextmanager
+    def opened_anew(self) -> Iterator[None]:
+        """Within it the root is what its path leads to now, where it was put aside."""
+        away = self._away
+        if away == "aside":
+            self._away = "empty"
+        try:
+            yield
+        finally:
+            self._away = away
 
     def mount_below(self, path: str) -> None:
         """Something else is mounted on the directory at `path` from now on."""
