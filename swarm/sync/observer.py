@@ -390,17 +390,18 @@ class Observer:
     def _delete(self, path: str, wall: int) -> None:
         """The user deleted `path` and, of a directory, all that was below it."""
         self._delete_below(path, wall)
-        local_here = self.store.local(path)
-        if local_here is not None:
-            self._delete_one(path, local_here, wall)
+        self._delete_one(path, wall)
         if not self._gone:
             self._gone_inodes.clear()
 
     def _delete_below(self, path: str, wall: int) -> None:
-        for below, local in sorted(self.store.locals_below(path), key=lambda item: item[0].encode(), reverse=True):
-            self._delete_one(below, local, wall)
+        for below in sorted((below for below, _ in self.store.locals_below(path)), key=str.encode, reverse=True):
+            self._delete_one(below, wall)
 
-    def _delete_one(self, path: str, local: Local, wall: int) -> None:
+    def _delete_one(self, path: str, wall: int) -> None:
+        local = self.store.local(path)  # as it is now: to delete a conflict copy writes the register that it is from
+        if local is None:
+            return
         self._touched(path)
         if not self.may_write:
             self.changes.deleted(path)

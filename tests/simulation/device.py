@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 
 TICK_MS = 4  # of a kernel with HZ=250: two writes within it have the same mtime
 HEALTH_SECONDS = 2.0  # between two looks at a folder whose disk is away
+IDLE_SECONDS = 5.0  # without an event before the folder's disk is looked at all the same
 MARKER = ".swarm/folder-id"
 
 
@@ -78,6 +79,7 @@ class Device:
         self.aimed: list[tuple[str, int, Callable[[str], None]]] = []  # (system call, which one from now, what happens)
         self._looked_at = ""  # the user's path that our last stat was of
         self._inbox: list[Event] = []
+        self._heard = 0.0  # when the last event came
         self._due = False
         self._stepping = False
         self.pools = Pools(self)
@@ -136,6 +138,8 @@ class Device:
         for member in self.links.values():
             self.post(MemberUp(member.id, member.name, min(member.keys.role, Role.WRITE)))
         self._wake()
+        self._heard = self.world.now
+        self._look_when_idle(self.lives)
 
     def _open_later(self, why: str, created: bool = False, cloned: bool = False) -> None:
         """As the folder's thread does when the database refuses: everything is closed, and opened again until it can
@@ -198,6 +202,19 @@ class Device:
 
         return look
 
+    def _look_when_idle(self, life: int) -> None:
+        """What is mounted over a folder, or put in its place, makes no event."""
+
+        def look() -> None:
+            if self.folder is None or self.lives != life:
+                return
+            if self.world.now >= self._heard + IDLE_SECONDS:
+                self._heard = self.world.now
+                self.healthy()
+            self._look_when_idle(life)
+
+        self.world.at(self._heard + IDLE_SECONDS, look)
+
     def _sight(self) -> Sight:
         """What somebody sees who opens the root anew."""
         files = self.files
@@ -221,6 +238,7 @@ class Device:
 
     def post(self, event: Event) -> None:
         if self.folder is not None:
+            self._heard = self.world.now
             self._inbox.append(event)
             self._wake()
 

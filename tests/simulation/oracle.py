@@ -26,7 +26,16 @@ from swarm.sync.operation import InstallFile, InstallLink, MakeDirectory, MoveFi
 from swarm.wire.messages import Delta, Introduce, Registers
 from tests.simulation.due import Due
 from tests.simulation.judgement import Judgement
-from tests.simulation.witness import HISTORY, TEMPS, all_of, content_of, durable_contents, durable_node, named
+from tests.simulation.witness import (
+    HISTORY,
+    TEMPS,
+    all_of,
+    changed_paths,
+    content_of,
+    durable_contents,
+    durable_node,
+    named,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -101,11 +110,7 @@ class Oracle:
         finally:
             after = self.tree(device)
             self._acted(device, before, after)
-            for path, values in self._metadata(device).items():
-                data = after[path][1]
-                if isinstance(data, bytes) and before.get(path) == after[path] and metadata.get(path) != values:
-                    self.produced[path, data] += 1  # touched: a version with the same bytes
-                    self.ended.discard((path, data))
+            self._touched(device, before, after, metadata)
             self._remember(device)
 
     def _acted(self, device: Device, before: Tree, after: Tree) -> None:
@@ -117,29 +122,30 @@ class Oracle:
             for path, (_, data) in after.items()
             if isinstance(data, bytes) and self.produced[path, data] and (path, data) not in self.ended
         }
-        for path in before.keys() | after.keys():
-            old, new = before.get(path), after.get(path)
-            if old == new:
+        changed = changed_paths(before, after)
+        watched.acted.update(changed)
+        for path in changed:  # what went first: of a rename it comes again
+            if (old := before.get(path)) is None:
                 continue
-            watched.acted.add(path)
-            if new is not None:
-                kind, data = new
-                watched.users.add(device.files.node(path).inode)
-                if kind is Kind.FILE and isinstance(data, bytes):
-                    self._wrote(device, path, data)
-                elif isinstance(data, str):
-                    self.targets.add(data)
-            if old is not None:
-                kind, data = old
-                if kind is Kind.FILE and isinstance(data, bytes):
-                    self.ended.add((path, data))
-                    if data not in present:
-                        self.due.pop(data, None)
-                    elif "(conflict " in path and data in self.due:
-                        self.due[data] = Due.SOMEWHERE  # its copy was refused, while the register's own name had it
-                if new is None or new[0] is not kind:
-                    watched.removed[path] = now
-                    watched.reappeared.pop(path, None)
+            kind, data = old
+            if kind is Kind.FILE and isinstance(data, bytes):
+                self.ended.add((path, data))
+                if data not in present:
+                    self.due.pop(data, None)
+                elif "(conflict " in path and data in self.due:
+                    self.due[data] = Due.SOMEWHERE  # its copy was refused, while the register's own name had it
+            if (new := after.get(path)) is None or new[0] is not kind:
+                watched.removed[path] = now
+                watched.reappeared.pop(path, None)
+        for path in changed:
+            if (new := after.get(path)) is None:
+                continue
+            kind, data = new
+            watched.users.add(device.files.node(path).inode)
+            if kind is Kind.FILE and isinstance(data, bytes):
+                self._wrote(device, path, data)
+            elif isinstance(data, str):
+                self.targets.add(data)
 
     def _wrote(self, device: Device, path: str, data: bytes) -> None:
         self.written.add(data)
@@ -149,10 +155,13 @@ class Oracle:
             self.due[data] = Due.SOMEWHERE if below_git(path) or self.lies else Due.CURRENT
             self.origin_of.setdefault(data, f"{device.name} at {path}, {self.world.now - 1000:.3f}")
 
-    def wrote_late(self, device: Device, data: bytes, inode: int) -> None:
-        """Through a handle that was opened before its file was displaced: it may land in history."""
+    def wrote_late(self, device: Device, before: bytes, data: bytes, inode: int) -> None:
+        """Through a handle that was opened before its file was displaced: it may land in history. What a user had put
+        into that file before is written over, wherever the file is by then."""
         self.written.add(data)
         self._watched[device.name].users.add(inode)
+        if before != data and before not in self.everywhere():
+            self.due.pop(before, None)
         if data and self.due.get(data) is not Due.CURRENT:
             self.due[data] = Due.SOMEWHERE
             self.origin_of.setdefault(data, f"{device.name} through a handle, {self.world.now - 1000:.3f}")
@@ -175,7 +184,7 @@ class Oracle:
         """The power of its disk fails within it."""
         self.look(device)
         durable = durable_contents(device.files)
-        before = self.tree(device)
+        before, metadata = self.tree(device), self._metadata(device)
         held = set(self.contents(before)) | self.history(device)
         watched = self._watched[device.name]
         installed = {path for path in before if device.files.node(path).inode not in watched.users}
@@ -194,26 +203,50 @@ class Oracle:
                 self.due[gone] = Due.SOMEWHERE
             elif gone not in elsewhere:
                 self.due.pop(gone, None)  # nobody had made it durable, and nobody else has it
-        for path in before.keys() | after.keys():
-            old, new = before.get(path), after.get(path)
-            if old == new:
+        changed = changed_paths(before, after)
+        lasting = {data for path, (_, data) in after.items() if before.get(path) == after[path]}
+        for path in changed:
+            if (old := before.get(path)) is None:
                 continue
-            if new is not None and new[0] is Kind.FILE and isinstance(new[1], bytes):
-                owed = self.due.get(new[1])
-                self._wrote(device, path, new[1])
-                if owed is None and (path in installed or (old is None and path not in watched.removed)):
-                    self.due.pop(new[1], None)  # a step of ours did not last: nobody wants what it had replaced
-                if new[1] not in held and new[1] in self.due:
-                    self.due[new[1]] = Due.SOMEWHERE  # torn, or old: a user has nothing of it
-                    device.files.node(path).ctime_ns += 1  # else nobody could see it
-            if old is not None and isinstance(old[1], bytes):
+            if isinstance(old[1], bytes):
                 self.produced[path, old[1]] += 1
-                if old[1] in self.due and old[1] not in self.contents(after):
-                    self.due[old[1]] = Due.SOMEWHERE
-            if old is not None and (new is None or new[0] is not old[0]):
+                if old[1] in self.due and old[1] not in lasting:
+                    self.due[old[1]] = Due.SOMEWHERE  # nobody had made durable that it is here
+            if (new := after.get(path)) is None or new[0] is not old[0]:
                 watched.removed[path] = self.world.now
                 watched.reappeared.pop(path, None)
+        for path in changed:
+            new, old = after.get(path), before.get(path)
+            if new is None or new[0] is not Kind.FILE or not isinstance(new[1], bytes):
+                continue
+            owed = self.due.get(new[1])
+            self._wrote(device, path, new[1])
+            if path in installed or (old is None and path not in watched.removed) or self._is_known_at(device, path):
+                self._owe(new[1], owed)  # as if what did not last had never been done: it is wanted as before
+            if new[1] not in held and new[1] in self.due:
+                self.due[new[1]] = Due.SOMEWHERE  # torn, or old: a user has nothing of it
+                device.files.node(path).ctime_ns += 1  # else nobody could see it
+        self._touched(device, before, after, metadata)
         self._remember(device)
+
+    def _is_known_at(self, device: Device, path: str) -> bool:
+        """Whether its database says of `path` what is there, so that a crash is nothing that it could see."""
+        local, node = device.store.local(path), device.files.node(path)
+        return local is not None and local.inode == node.inode and local.content == self.name_of(bytes(node.data))
+
+    def _owe(self, data: bytes, due: Due | None) -> None:
+        if due is None:
+            self.due.pop(data, None)
+        else:
+            self.due[data] = due
+
+    def _touched(self, device: Device, before: Tree, after: Tree, metadata: dict[str, tuple[int, int]]) -> None:
+        """Other permissions or another mtime, be it a user's or of a crash: a version with the same bytes."""
+        for path, values in self._metadata(device).items():
+            data = after[path][1]
+            if isinstance(data, bytes) and before.get(path) == after[path] and metadata.get(path) != values:
+                self.produced[path, data] += 1
+                self.ended.discard((path, data))
 
     # -- devices
 

@@ -10,7 +10,9 @@ from swarm.content.manifest import EMPTY_CONTENT, build, single_chunk_content
 from swarm.ids import ContentId, Kind
 
 if TYPE_CHECKING:
-    from swarm.sync.memory_disk import Node
+    from collections.abc import Callable, Iterator
+
+    from swarm.sync.memory_disk import Entry, Node
     from swarm.sync.memory_files import MemoryFileSystem, Tree
 
 HISTORY = ".swarm/history"
@@ -26,6 +28,10 @@ def content_of(chunk_key: bytes, data: bytes) -> ContentId:
     size_class = size_class_for(len(data))
     chunks = tuple(Chunker(size_class).chunks(lambda at, n: data[at : at + n], len(data), chunk_key))
     return build(chunks, size_class).root
+
+
+def changed_paths(before: Tree, after: Tree) -> list[str]:
+    return sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
 
 
 def all_of(files: MemoryFileSystem, below: str = "") -> Tree:
@@ -55,15 +61,21 @@ def durable_node(files: MemoryFileSystem, path: str) -> Node | None:
 
 
 def durable_contents(files: MemoryFileSystem) -> set[bytes]:
-    found: set[bytes] = set()
-    waiting = [files._disk.root]
+    """Contents of files that somebody can see now, and that a power cut would leave whole under some name. Not those
+    whose bytes happen to be in another file that last, and that a user has just removed."""
+    seen = {node.inode for node in _files_below(files._disk.root, lambda node: node.entries)}
+    durable = _files_below(files._disk.root, lambda node: node.durable_entries)
+    return {node.image.data for node in durable if node.inode in seen and node.image.data == bytes(node.data)}
+
+
+def _files_below(root: Node, entries: Callable[[Node], dict[str, Entry]]) -> Iterator[Node]:
+    waiting = [root]
     while waiting:
-        for _, node in waiting.pop().durable_entries.values():
+        for _, node in entries(waiting.pop()).values():
             if node.kind is Kind.DIRECTORY:
                 waiting.append(node)
-            elif node.kind is Kind.FILE and node.image.data == bytes(node.data):
-                found.add(node.image.data)
-    return found
+            elif node.kind is Kind.FILE:
+                yield node
 
 
 def named(data: object) -> str:
