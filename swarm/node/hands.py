@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from swarm.disk import assembler, hasher, installer, scanner
+from swarm.disk.debt import Debt
 from swarm.disk.late import LateWatch
 from swarm.disk.presence import Presence
 from swarm.disk.safefs import SafeFileSystem
@@ -76,6 +77,7 @@ class Hands:
         name = os.path.basename(root)
         self._pools = {pool: ThreadPoolExecutor(threads, f"{pool} {name}") for pool, threads in POOLS.items()}
         self._late = LateWatch()
+        self._debt = Debt()
         self._looking: Future[None] | None = None
         self._tidy_at = time.monotonic() + FIRST_TIDY
         self._looked_at = -HEALTH_SECONDS  # by the temps' thread, in the clock of time.monotonic
@@ -158,7 +160,7 @@ class Hands:
 
     def _scan(self, effect: Effect) -> Event:
         assert isinstance(effect, Scan)
-        return scanner.scan(self.files, effect.directory, self.healthy)
+        return scanner.scan(self.files, effect.directory, self.healthy, self._debt)
 
     def _hash(self, effect: Effect) -> Event:
         assert isinstance(effect, Hash)
@@ -170,7 +172,7 @@ class Hands:
         if why := self.healthy():
             return failed(effect, why) or OperationsDone(())
         displaced: list[Late] = []
-        done = installer.run(self.files, effect, self.chunk_key, time.time_ns, displaced)
+        done = installer.run(self.files, effect, self.chunk_key, time.time_ns, displaced, self._debt)
         self._late.add(displaced, time.monotonic())
         return done
 

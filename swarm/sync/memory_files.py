@@ -130,6 +130,14 @@ class MemoryFileSystem:
         finally:
             self._away = away
 
+    def tree_of_bare(self) -> Tree:
+        """What lies where the folder's disk is not."""
+        away, self._away = self._away, "empty"
+        try:
+            return self.tree("", ours=True)
+        finally:
+            self._away = away
+
     def mount_below(self, path: str) -> None:
         """Something else is mounted on the directory at `path` from now on."""
         self.node(path).device = 3
@@ -145,6 +153,7 @@ class MemoryFileSystem:
             fail(errno.EIO, path)
 
     def resize(self, node: Node, size: int, path: str) -> None:
+        node.forgotten = False
         growth = size - len(node.data)
         if growth > 0 and self._current.used + growth > self.capacity:
             fail(errno.ENOSPC, path)

@@ -9,6 +9,7 @@ its turn, the engine may take a step, or the power may go.
 from __future__ import annotations
 
 from contextlib import contextmanager
+from copy import deepcopy
 from typing import TYPE_CHECKING
 
 from swarm.disk.marker import MARKER_LIMIT, Sight, Unhealthy, marker_text
@@ -62,7 +63,6 @@ class Device:
         self.owner = owner
         self.keys = keys
         self.key = DeviceKey.create(world.rng.randbytes(32))
-        self.id: DeviceId = self.key.id
         self.skew_ms = 0  # of the wall clock
         self.files = MemoryFileSystem(self.wall_ns, traits)
         self.store = MemoryStore()
@@ -91,6 +91,10 @@ class Device:
         self.files.write_file(MARKER, marker_text(keys.folder_id))
         self.write_back()
         self.files.before = self._before
+
+    @property
+    def id(self) -> DeviceId:
+        return self.key.id
 
     # -- life
 
@@ -173,6 +177,12 @@ class Device:
         self.armed.clear()
         self.aimed.clear()
         self.pools.forget()
+
+    def become(self, other: Device) -> None:
+        """This machine is a copy of the other one, made while that runs."""
+        self.key, self.created, self.skew_ms = other.key, other.created, other.skew_ms
+        self.files.traits, self.files._disk = other.files.traits, deepcopy(other.files._disk)
+        self.store = other.store.snapshot()
 
     def write_back(self) -> None:
         """The kernel writes what it has to the disk, as it does every few seconds."""
@@ -307,14 +317,9 @@ class Device:
             self.world.oracle.called(self, operation, path)
         if operation == "stat" and path and not path.startswith(".swarm"):
             self._looked_at = path
+        happened = len(self.armed) + len(self.aimed)
         if self.aimed and self.pools.working:
-            aimed, self.aimed = self.aimed, []
-            for call, count, action_at in aimed:
-                left = count - (call == operation)
-                if left:
-                    self.aimed.append((call, left, action_at))
-                else:
-                    action_at(self._looked_at)
+            self._aim(operation)
         if self.armed:
             due = [entry for entry in self.armed if entry[0] <= self.calls]
             if due:
@@ -325,6 +330,22 @@ class Device:
                     except OSError:
                         self.armed += due[number + 1 :]
                         raise
+        if self.world.oracle is not None and len(self.armed) + len(self.aimed) != happened:
+            # Whatever happened just now was looked at, and this call comes after it.
+            self.world.oracle.called(self, operation, path)
+
+    def _aim(self, operation: str) -> None:
+        aimed, self.aimed = self.aimed, []
+        for number, (call, count, action_at) in enumerate(aimed):
+            left = count - (call == operation)
+            if left:
+                self.aimed.append((call, left, action_at))
+                continue
+            try:
+                action_at(self._looked_at)
+            except OSError:
+                self.aimed += aimed[number + 1 :]
+                raise
 
     # -- the user
 

@@ -90,7 +90,8 @@ def _try(program: str, name: str, first: int, end: int) -> int:
     [mutant] = [mutant for mutant in MUTANTS if mutant.name == name]
     if program == "changed":
         mutant.apply()
-    from tests.simulation.schedule import Play, draw
+    from tests.simulation.play import Play
+    from tests.simulation.schedule import draw
 
     signal.signal(signal.SIGVTALRM, _too_long)
     if first < 0:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from swarm.ids import Kind, PathKey
 from swarm.index.paths import fold
 from tests.simulation.due import Due
-from tests.simulation.witness import named, shown
+from tests.simulation.witness import named, node_at, shown
 
 if TYPE_CHECKING:
     from tests.simulation.device import Device
@@ -102,7 +102,7 @@ class Judgement:
                 continue
             if plain and kind is Kind.SYMLINK:
                 continue
-            found[path] = (kind, data, device.files.node(path).mode if kind is Kind.FILE else 0)
+            found[path] = (kind, data, node_at(device.files, path).mode if kind is Kind.FILE else 0)
         return found
 
     def _unmet(self) -> set[str]:
@@ -166,6 +166,7 @@ class Judgement:
         trees = [self.oracle.tree(device) for device in self.world.devices]
         said = dict(self.world.network.messages)
         noted = len(self.world.trace)
+        changing = self.oracle.changing
         self.world.run(QUIET_SECONDS)
         for kind, count in self.world.network.messages.items():
             if kind not in SPOKEN and count > said.get(kind, 0) and not self.oracle.lies:
@@ -174,9 +175,11 @@ class Judgement:
                 )
         devices = len(self.world.devices)
         states = self.world.network.messages.get("State", 0) - said.get("State", 0)
-        if states > devices * (devices - 1) * 8 and not self.oracle.lies:
+        if states > devices * (devices - 1) * 8 and not (self.oracle.lies or self.oracle.twins):
             self.oracle.convict(f"no silence: {states} States")
         if any(device.folder.status().root != roots[0] for device in self.world.devices if device.folder is not None):
             self.oracle.convict("the roots changed although nobody did anything")
+        if self.oracle.changing != changing:
+            self.oracle.convict(f"a disk was worked on although nobody did anything: {self.world.trace[noted:][:3]}")
         if trees != [self.oracle.tree(device) for device in self.world.devices]:
             self.oracle.convict(f"files changed although nobody did anything: {self.world.trace[noted:][:3]}")

@@ -15,15 +15,13 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from swarm.ids import ContentId, DeviceId, Kind, Origin
-from swarm.index import record_codec
+from swarm.ids import ContentId, Kind, Origin
 from swarm.index.paths import below_git
-from swarm.keys.certificate import parse_introduction
 from swarm.sync.operation import InstallFile, InstallLink, MakeDirectory, MoveFile, Outcome, Remove, SetMetadata
-from swarm.wire.messages import Delta, Introduce, Registers
+from tests.simulation.claims import Claims
 from tests.simulation.due import Due
 from tests.simulation.judgement import Judgement
 from tests.simulation.witness import (
@@ -35,14 +33,18 @@ from tests.simulation.witness import (
     durable_contents,
     durable_node,
     named,
+    node_at,
+    ours_of,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from swarm.sync.events import OperationsDone
-    from swarm.sync.memory_files import Tree
+    from swarm.sync.memory_files import MemoryFileSystem, Tree
+    from swarm.sync.memory_store import MemoryStore
     from tests.simulation.device import Device
+    from tests.simulation.witness import Ours
     from tests.simulation.world import World
 
 CHANGING = frozenset(
@@ -61,6 +63,7 @@ class Watched:
 
     tree: Tree = field(default_factory=dict)  # of the user, as last looked at
     kept: frozenset[bytes] = frozenset()  # contents in history
+    ours: Ours = (frozenset(), b"")  # what lies beside temps and history, and the marker
     seen: bool = False
     pending: str = ""  # a system call of ours that was let go, and not yet looked at
     removed: dict[str, float] = field(default_factory=dict)  # path -> when a user took it away
@@ -87,13 +90,25 @@ class Oracle:
     origin_of: dict[bytes, str] = field(default_factory=dict)  # content -> who wrote it where
     ended: set[tuple[str, bytes]] = field(default_factory=set)  # (path, content) that a user took away
     produced: Counter[tuple[str, bytes]] = field(default_factory=Counter)
-    dots: dict[tuple[bytes, int], bytes] = field(default_factory=dict)  # sent: dot -> record's hash
-    owners: dict[Origin, DeviceId] = field(default_factory=dict)
+    twins: bool = False  # one machine was copied, and both run
+    changing: int = 0  # system calls of ours that change something
+    claims: Claims = field(init=False)
     _watched: dict[str, Watched] = field(default_factory=dict)
     _names: dict[bytes, ContentId] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.claims = Claims(self)
         self._watched = {device.name: Watched() for device in self.world.devices}
+
+    def watched(self, device: Device) -> Watched:
+        return self._watched[device.name]
+
+    def cloned(self, device: Device, twin: Device) -> None:
+        """`twin` is a copy of the machine: what a user did there and nobody has told yet, both may tell."""
+        self.look(device)
+        self.twins = True
+        original = self._watched[device.name]
+        self._watched[twin.name] = replace(original, signed=dict(original.signed), acted=set())
 
     def convict(self, why: str) -> None:
         raise Conviction(f"at {self.world.now - 1000:.3f}: {why}")
@@ -141,7 +156,7 @@ class Oracle:
             if (new := after.get(path)) is None:
                 continue
             kind, data = new
-            watched.users.add(device.files.node(path).inode)
+            watched.users.add(node_at(device.files, path).inode)
             if kind is Kind.FILE and isinstance(data, bytes):
                 self._wrote(device, path, data)
             elif isinstance(data, str):
@@ -187,7 +202,7 @@ class Oracle:
         before, metadata = self.tree(device), self._metadata(device)
         held = set(self.contents(before)) | self.history(device)
         watched = self._watched[device.name]
-        installed = {path for path in before if device.files.node(path).inode not in watched.users}
+        installed = {path for path in before if node_at(device.files, path).inode not in watched.users}
         yield
         after = self.tree(device)
         left = set(self.contents(after)) | self.history(device)
@@ -195,7 +210,7 @@ class Oracle:
             self.convict(f"{device.name}: a crash lost {named(gone)}, which was durable")
         for path, (kind, data) in after.items():
             torn = kind is Kind.FILE and data not in self.written and not self._from_a_liar(data)
-            if torn and device.files.node(path).inode not in watched.users:
+            if torn and node_at(device.files, path).inode not in watched.users:
                 self.convict(f"{device.name}: a crash left a torn file at {path}, which no user had written to")
         elsewhere = self.everywhere(but=device)
         for gone in held - left:
@@ -225,13 +240,13 @@ class Oracle:
                 self._owe(new[1], owed)  # as if what did not last had never been done: it is wanted as before
             if new[1] not in held and new[1] in self.due:
                 self.due[new[1]] = Due.SOMEWHERE  # torn, or old: a user has nothing of it
-                device.files.node(path).ctime_ns += 1  # else nobody could see it
+                node_at(device.files, path).ctime_ns += 1  # else nobody could see it
         self._touched(device, before, after, metadata)
         self._remember(device)
 
     def _is_known_at(self, device: Device, path: str) -> bool:
         """Whether its database says of `path` what is there, so that a crash is nothing that it could see."""
-        local, node = device.store.local(path), device.files.node(path)
+        local, node = device.store.local(path), node_at(device.files, path)
         return local is not None and local.inode == node.inode and local.content == self.name_of(bytes(node.data))
 
     def _owe(self, data: bytes, due: Due | None) -> None:
@@ -256,11 +271,14 @@ class Oracle:
         if path.startswith("/") or ".." in path.split("/"):
             self.convict(f"{device.name}: {operation} outside of the folder: {path!r}")
         if operation in CHANGING:
+            self.changing += 1
             if path.startswith(".swarm") and not path.startswith((TEMPS, HISTORY)):
                 self.convict(f"{device.name}: {operation} of {path}")
             self._watched[device.name].pending = f"{operation} {path}"
         elif operation in ("write_at", "truncate") and not path.startswith(TEMPS):
             self.convict(f"{device.name}: {operation} at {path}, which is no temp")
+        elif operation in ("write_at", "truncate") and not _is_only_name(device.files, path):
+            self._watched[device.name].pending = f"{operation} {path}"  # through a handle, to what may be seen by now
 
     def look(self, device: Device) -> None:
         """What our last system call has done."""
@@ -268,10 +286,12 @@ class Oracle:
         if watched.seen and not watched.pending:
             return
         pending, watched.pending = watched.pending, ""
-        old_tree, old_kept, seen = watched.tree, watched.kept, watched.seen
+        old_tree, old_kept, old_ours, seen = watched.tree, watched.kept, watched.ours, watched.seen
         self._remember(device)
         if not seen:
             return
+        if ours_of(device.files) != old_ours:
+            self.convict(f"{device.name}: {pending} changed what is none of ours to change below .swarm")
         contents = self.contents(watched.tree)
         for path, entry in watched.tree.items():
             if old_tree.get(path) == entry:
@@ -329,7 +349,7 @@ class Oracle:
     def _excuse(self, device: Device, history: str) -> None:
         """A user was quicker: what had to stay in history counts there."""
         try:
-            data = bytes(device.files.node(history).data)
+            data = bytes(node_at(device.files, history).data)
         except OSError:
             return
         if data in self.due:
@@ -345,6 +365,7 @@ class Oracle:
             return
         self.look(device)
         for record in device.store.records_after(ledger.origin, after, 1 << 20):
+            self.claims.signed(device, record)
             if record.tombstone:
                 self._check_deletion(device, watched, record.path)
             elif record.kind is Kind.FILE and not self._is_known(record.content):
@@ -367,21 +388,20 @@ class Oracle:
                 self.name_of(data)
         return content in self._names.values() or self.lies
 
+    # -- what is said
+
+    def may_double(self, store: MemoryStore, device: Device) -> None:
+        """A database that was copied, or brought back, without a trace: its life is led twice."""
+        self.doubles = True
+        self.claims.may_double(store, device)
+
     def sent(self, device: Device, message: object) -> None:
         """A message left that device."""
-        if isinstance(message, Introduce):
-            for raw in message.introductions:
-                introduction = parse_introduction(raw, self.world.keys)
-                self.owners[introduction.origin] = introduction.device
-        if self.doubles or not isinstance(message, Delta | Registers):
-            return
-        for raw in message.records:
-            head = record_codec.peek(raw)
-            if self.lies and self.owners.get(head.origin) not in {d.id for d in self.world.devices}:
-                continue
-            known = self.dots.setdefault((head.origin, head.seq), raw)
-            if known != raw:
-                self.convict(f"{device.name} sent a second record with dot {head.origin.hex()[:8]}:{head.seq}")
+        self.claims.sent(device, message)
+
+    def served(self, device: Device, event: object) -> None:
+        """Content left that device."""
+        self.claims.served(device, event)
 
     # -- the end
 
@@ -407,6 +427,7 @@ class Oracle:
         watched = self._watched[device.name]
         watched.tree = self.tree(device)
         watched.kept = frozenset(self.history(device))
+        watched.ours = ours_of(device.files)
         watched.visible.update(self.contents(watched.tree))
         watched.seen = True
         watched.pending = ""
@@ -415,7 +436,7 @@ class Oracle:
         return all_of(device.files)
 
     def _metadata(self, device: Device) -> dict[str, tuple[int, int]]:
-        nodes = {path: device.files.node(path) for path in device.tree()} if device.files._away is None else {}
+        nodes = {path: node_at(device.files, path) for path in self.tree(device)}
         return {path: (node.mode, node.mtime_ns) for path, node in nodes.items()}
 
     def contents(self, tree: Tree) -> list[bytes]:
@@ -430,3 +451,12 @@ class Oracle:
             if device is not but:
                 found |= set(self.contents(self.tree(device))) | self.history(device)
         return found
+
+
+def _is_only_name(files: MemoryFileSystem, path: str) -> bool:
+    """Whether the file at `path` has that name and no other."""
+    try:
+        with files.as_user():
+            return files.node(path).links == 1
+    except OSError:
+        return False

@@ -10,6 +10,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from swarm.disk import assembler, hasher, installer, scanner, sender
+from swarm.disk.debt import Debt
 from swarm.node.hands import failed
 from swarm.sync.events import (
     DataArrived,
@@ -46,12 +47,14 @@ class Pools:
 
     def __init__(self, device: Device) -> None:
         self.device = device
+        self.debt = Debt()
         self.working: set[str] = set()  # pools that are in the middle of a piece of work
         self._cut_short: Callable[[], None] = self.forget  # what follows once a PowerCut has unwound
         self._jobs: dict[str, deque[Callable[[], Event | None]]] = {pool: deque() for pool in POOLS}
 
     def forget(self) -> None:
         """The process ended."""
+        self.debt = Debt()
         self.working.clear()
         self.drop()
 
@@ -65,7 +68,7 @@ class Pools:
         device = self.device
         match effect:
             case Scan(directory):
-                self._later("scan", life, lambda: scanner.scan(device.files, directory, device.healthy))
+                self._later("scan", life, lambda: scanner.scan(device.files, directory, device.healthy, self.debt))
             case Hash():
                 self._later("hash", life, lambda: hasher.read(device.files, effect, device.keys.chunk_key()))
             case Run():
@@ -130,6 +133,8 @@ class Pools:
         missing = tuple(name for name, data in answer if data is None)
         network.count("Data")
         arrived = DataArrived(device.id, effect.request, items, missing, last=True)
+        if device.world.oracle is not None:
+            device.world.oracle.served(device, arrived)
         network.answer(device, other, arrived, effect.request)
 
     def _temp_work(self, effect: TempEffect) -> Event | None:
@@ -156,7 +161,7 @@ class Pools:
         oracle = device.world.oracle
         if oracle is not None:
             oracle.installing(device)
-        done = installer.run(device.files, effect, device.keys.chunk_key(), device.wall_ns)
+        done = installer.run(device.files, effect, device.keys.chunk_key(), device.wall_ns, debt=self.debt)
         for result in done.results:
             what = f"{type(result.operation).__name__} {result.operation.path} {result.outcome.value} {result.why}"
             device.world.note(device.name, what.rstrip())

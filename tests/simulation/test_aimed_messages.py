@@ -77,7 +77,7 @@ def test_an_old_database_that_signed_as_much_as_others_know_comes_to_rest_as_wel
     one.store = old
     one.write("b", b"second, edited")
     assert world.oracle is not None
-    world.oracle.doubles = True
+    world.oracle.may_double(old, one)
     world.oracle.forgot(one)
     one.start()
     world.run(3.0)

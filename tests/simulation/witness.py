@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING
 
 from swarm.content.chunk import MIN_CHUNK, size_class_for
 from swarm.content.chunker import Chunker
 from swarm.content.manifest import EMPTY_CONTENT, build, single_chunk_content
 from swarm.ids import ContentId, Kind
+from swarm.sync.files import OURS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from swarm.sync.memory_disk import Entry, Node
     from swarm.sync.memory_files import MemoryFileSystem, Tree
+
+Ours = tuple[frozenset[str], bytes]
 
 HISTORY = ".swarm/history"
 TEMPS = ".swarm/tmp"
@@ -35,18 +39,49 @@ def changed_paths(before: Tree, after: Tree) -> list[str]:
 
 
 def all_of(files: MemoryFileSystem, below: str = "") -> Tree:
-    """What is on the disk, be it mounted or not."""
-    disk = files._disk
-    node: Node = disk.root
-    for name in below.split("/") if below else ():
-        if name not in node.entries:
-            return {}
-        node = node.entries[name].node
-    away, files._away = files._away, None
+    """What is on the disk, be it mounted, covered, or not."""
+    found: Tree = {}
     try:
-        return files.tree(below, ours=bool(below))
-    finally:
-        files._away = away
+        waiting = [(below, node_at(files, below))]
+    except OSError:
+        return found
+    while waiting:
+        directory, node = waiting.pop()
+        for name, entry in node.entries.values():
+            path = f"{directory}/{name}" if directory else name
+            if path == OURS:
+                continue
+            match entry.kind:
+                case Kind.FILE:
+                    found[path] = (entry.kind, bytes(entry.data))
+                case Kind.SYMLINK:
+                    found[path] = (entry.kind, entry.target)
+                case _:
+                    found[path] = (entry.kind, None)
+            if entry.kind is Kind.DIRECTORY:
+                waiting.append((path, entry))
+    return found
+
+
+def ours_of(files: MemoryFileSystem) -> Ours:
+    """The names right below our own directory, but for those of temps and history; and what the marker holds."""
+    entry = files._disk.root.entries.get(OURS)
+    if entry is None:
+        return frozenset(), b""
+    names = frozenset(entry.node.entries) - {"tmp", "history"}
+    marker = entry.node.entries.get("folder-id")
+    return names, bytes(marker.node.data) if marker is not None else b""
+
+
+def node_at(files: MemoryFileSystem, path: str) -> Node:
+    """What is at `path` on the disk, be it mounted, covered, or not. Raises FileNotFoundError."""
+    node = files._disk.root
+    for name in path.split("/") if path else ():
+        entry = node.entries.get(files._key(name))
+        if entry is None:
+            raise FileNotFoundError(errno.ENOENT, path)
+        node = entry.node
+    return node
 
 
 def durable_node(files: MemoryFileSystem, path: str) -> Node | None:
