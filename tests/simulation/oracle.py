@@ -119,11 +119,12 @@ class Oracle:
     def user(self, device: Device) -> Iterator[None]:
         """What is done within it, a user does (or a crash, or whatever else is not ours)."""
         self.look(device)
-        before, metadata = self.tree(device), self._metadata(device)
+        before, metadata, inodes = self.tree(device), self._metadata(device), self._inodes(device)
         try:
             yield
         finally:
             after = self.tree(device)
+            self._watched[device.name].users |= self._inodes(device) - inodes  # the same bytes in another file, too
             self._acted(device, before, after)
             self._touched(device, before, after, metadata)
             self._remember(device)
@@ -438,6 +439,9 @@ class Oracle:
     def _metadata(self, device: Device) -> dict[str, tuple[int, int]]:
         nodes = {path: node_at(device.files, path) for path in self.tree(device)}
         return {path: (node.mode, node.mtime_ns) for path, node in nodes.items()}
+
+    def _inodes(self, device: Device) -> set[int]:
+        return {node_at(device.files, path).inode for path in self.tree(device)}
 
     def contents(self, tree: Tree) -> list[bytes]:
         return [data for kind, data in tree.values() if kind is Kind.FILE and isinstance(data, bytes)]
