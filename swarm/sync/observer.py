@@ -389,7 +389,12 @@ class Observer:
             before = self.ledger.settle_copy(path, local, wall)
         self.store.put_local(path, None)
         self.store.drop_chunks(path)
-        if before is not None and any(not record.tombstone for record in self.ledger.register(path)):
+        # What has been superseded since says nothing any more, and may be gone because we took it away ourselves, in a
+        # run that ended before its commit. What came in its place was never here.
+        register = self.ledger.register(path)
+        if before is not None and any(
+            not record.tombstone and context_covers(before.installed, record.dot) for record in register
+        ):
             self.ledger.write(path, Value(local.kind, tombstone=True), before, wall)
 
     # -- versions

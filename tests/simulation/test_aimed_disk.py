@@ -150,3 +150,19 @@ def test_two_files_of_one_size_are_not_the_same() -> None:
     world.network.dial()
     judge(world)
     assert one.contents() == [b"of one..", b"of other"]
+
+
+def test_a_removal_of_ours_that_was_not_committed_is_no_deletion_of_what_has_come_since() -> None:
+    world, [one, other] = devices()
+    one.write("a", b"first")
+    world.settle()
+    world.run(OLD_SECONDS)
+    ahead(other, "rename", lambda: other.refusals.begin("commit", 1, 0.0), "a")
+    one.remove("a")
+    world.run(3.0)
+    assert "a" not in other.tree()
+    one.write("a", b"second")
+    judge(world)
+    assert other.folder is not None
+    assert other.folder.ledger.seq == 0
+    assert other.contents() == [b"second"]
