@@ -22,7 +22,17 @@ from swarm.ids import NO_CONTENT, Kind, join_path, parent_of
 from swarm.index.paths import check_path
 from swarm.index.version import context_covers, context_of
 from swarm.sync.events import Hash, Scan
-from swarm.sync.found import FIRST_BACKOFF, Candidate, Found, is_text, only_inode_changed, same_content, says, unchanged
+from swarm.sync.found import (
+    FIRST_BACKOFF,
+    Candidate,
+    Found,
+    is_text,
+    only_inode_changed,
+    same_content,
+    same_time,
+    says,
+    unchanged,
+)
 from swarm.sync.ignore import IgnoreRules
 from swarm.sync.ledger import Value
 from swarm.sync.missing import Missing
@@ -449,7 +459,10 @@ class Observer:
 
     def _wrote_over(self, path: str, found: Found, local: Local | None) -> bool:
         """Whether the user put this in place of a version that is live: that must be said, or it would stay a conflict
-        copy whose bytes nobody may have any more."""
+        copy whose bytes nobody may have any more. Not the user, if it has the very time of a version that says the
+        same: then we put it there ourselves, in a run that ended before it could note so."""
+        if any(says(record, found) and same_time(record, found) for record in self.ledger.register(path)):
+            return False
         return local is not None and any(
             not record.tombstone and not says(record, found) and context_covers(local.installed, record.dot)
             for record in self.ledger.register(path)

@@ -40,14 +40,21 @@ class Judgement:
                 entry = device.folder.ledger.visible(path)
                 if entry is None or entry.record is None or entry.record.content in held:
                     return False
-        self.oracle.lost = self.agree()
+        self.oracle.lost = self.agree(needing=True)
         return self.oracle.lost
 
-    def agree(self) -> bool:
-        """Where somebody lied: whether all have the same index, and nothing more can be done on the disks."""
+    def agree(self, needing: bool = False) -> bool:
+        """Whether all have the same index, and nothing more can be done on the disks: where somebody lied, who may be
+        waited for in vain, or two are one device, so that one of them is always left out. `needing`: though they may
+        wait for content."""
         statuses = [device.folder.status() for device in self.world.devices if device.folder is not None]
         return len({status.root for status in statuses}) == 1 and all(
-            status.settled and not status.scanning and not status.holding and not status.health for status in statuses
+            status.settled
+            and not status.scanning
+            and not status.holding
+            and not status.health
+            and (needing or self.oracle.lies or not status.need_files)
+            for status in statuses
         )
 
     def judge(self) -> None:

@@ -82,6 +82,7 @@ class Oracle:
     world: World
     lies: bool = False  # somebody lies: accusations and repaired indexes are as they should be, overwriting is history
     doubles: bool = False  # an index was brought back from an old copy: a dot may have been used twice
+    lossy: bool = False  # power took what nobody had made durable, and what somebody may wait for
     overtaken: bool = False  # messages of one session came in another order
     lost: bool = False  # somebody waits for what nobody has any more, because an index was lost
     written: set[bytes] = field(default_factory=set)  # every content that a user ever had at a path
@@ -219,8 +220,11 @@ class Oracle:
                 self.due[gone] = Due.SOMEWHERE
             elif gone not in elsewhere:
                 self.due.pop(gone, None)  # nobody had made it durable, and nobody else has it
+                self.lossy = True
         changed = changed_paths(before, after)
-        lasting = {data for path, (_, data) in after.items() if before.get(path) == after[path]}
+        lasting = {  # a conflict copy goes with the version that it is of, and so when that is torn
+            data for path, (_, data) in after.items() if before.get(path) == after[path] and "(conflict " not in path
+        }
         for path in changed:
             if (old := before.get(path)) is None:
                 continue

@@ -63,7 +63,8 @@ class Play:
         world.run(min(last, TROUBLE_SECONDS) + ARMED_SECONDS + 0.5)
         self._heal()
         world.settle(SETTLE_SECONDS)
-        if any(device.folder is not None and device.folder.status().cannot for device in world.devices):
+        cannot = any(device.folder is not None and device.folder.status().cannot for device in world.devices)
+        if cannot or schedule.kind in LATER:
             world.run(UNREAD_SECONDS)
             world.settle(SETTLE_SECONDS)
         self.oracle.judge()

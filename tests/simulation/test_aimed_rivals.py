@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from swarm.ids import Kind
-from tests.simulation.scenario import devices, join, judge, part
+from tests.simulation.scenario import ahead, devices, join, judge, part
 
 if TYPE_CHECKING:
     from tests.simulation.device import Device
@@ -74,3 +74,12 @@ def test_an_edit_does_not_cover_what_was_only_received() -> None:
     other.write("a", b"of the other, edited")
     judge(world)
     assert b"of the first" in one.contents()
+
+
+def test_an_installation_that_was_not_committed_is_no_edit_of_the_version_that_it_replaced() -> None:
+    """Else the version that gave way, and is a conflict copy by now, would count as written over by its author."""
+    world, one, other = rivals()
+    ahead(other, "exchange", lambda: other.refusals.begin("commit", 1, 0.0), ".swarm/history/")
+    judge(world)
+    assert other.folder is not None
+    assert one.contents() == [b"of the first", b"of the other"]

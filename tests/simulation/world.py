@@ -100,7 +100,8 @@ class World:
                     return
             elif all(device.in_sync() for device in self.devices if device.folder is not None):
                 return
-        if self.oracle is not None and self.oracle.doubles and self.oracle.lack_only_what_is_lost():
+        oracle = self.oracle
+        if oracle is not None and (oracle.doubles or oracle.lossy) and oracle.lack_only_what_is_lost():
             return
         states = "\n  ".join(device.describe() for device in self.devices)
         raise Unsettled(f"did not settle:\n  {states}\n" + "\n".join(self.trace[-30:]))
