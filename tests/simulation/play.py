@@ -42,6 +42,7 @@ class Play:
         self.oracle = self.world.oracle = Oracle(self.world, lies=lies)
         self.liar = Liar(self.world, random.Random(f"liar {schedule.seed}"))
         self.done: list[tuple[float, Step]] = []  # in the order in which they happened
+        self._cloned: dict[str, bool] = {}  # whether the database that a device starts with next says so
         self._snapshots: dict[str, MemoryStore] = {}
 
     def run(self) -> None:
@@ -224,7 +225,8 @@ class Play:
         elif device.name in self._snapshots:
             device.store = self._snapshots.pop(device.name)
         self.oracle.forgot(device)
-        self.world.after(1.0, lambda: device.start(cloned=how == "clone") if not device.runs else None)
+        self._cloned[device.name] = how == "clone"
+        self.world.after(1.0, lambda: device.start(cloned=self._cloned[device.name]) if not device.runs else None)
         device.wants_to_run = True
 
     def _twin(self, device: Device, noticed: bool) -> None:
