@@ -41,7 +41,7 @@ table ip nat {
   }
   chain incoming {
     type nat hook prerouting priority dstnat
-    iifname "eth0" meta l4proto udp dnat to udp dport map @mapped
+    iifname "eth0" fib daddr type local meta l4proto udp dnat to udp dport map @mapped
   }
   chain outgoing {
     type nat hook postrouting priority srcnat

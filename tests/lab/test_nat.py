@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +11,7 @@ from tests.lab import inside
 from tests.lab.nat import Kind, can_punch
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterator
 
     from tests.lab.internet import Internet, Site
