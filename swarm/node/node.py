@@ -269,6 +269,7 @@ class Node:
             random=os.urandom,
             addresses=self.finder.addresses(),
             software=swarm.__version__,
+            clock=int(time.time() * 1000),
         )
         peer = Peer(
             link,

@@ -75,6 +75,7 @@ class Peer:
         self.device: DeviceId | None = None
         self.failure = ""  # why it ended, for people; "" while it runs or when the other side just left
         self.since = time.time()
+        self.skew: float | None = None  # seconds that its clock was ahead of ours, to a second or so
         self._find = find
         self._readers = readers
         self._up, self._down = up, down
@@ -207,6 +208,7 @@ class Peer:
                 group.create_task(self._ask())
             case PeerReady():
                 self.ready = event
+                self.skew = event.clock / 1000 - time.time() if event.clock else None
                 kept = self._on_ready(self)
                 self.settled.set()
                 if not kept:
