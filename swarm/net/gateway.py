@@ -12,11 +12,12 @@ import os
 import socket
 import struct
 import subprocess
+from functools import partial
 from ipaddress import IPv4Address, ip_address, ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from swarm.net import nat_pmp
+from swarm.net import nat_pmp, upnp
 from swarm.net.nat_pmp import LARGEST_ANSWER, Protocol
 from swarm.net.pcp import NONCE_BYTES
 from swarm.net.port_mapper import PortMapper
@@ -99,19 +100,32 @@ class Gateway:
         self._arrived = asyncio.Event()
         self._look = 0.0  # when the system is asked for the gateway again
         self.host: str | None = None
+        self.upnp: Address | None = None  # mapped by UPnP
 
     @property
     def mapper(self) -> PortMapper | None:
         """What goes on with the gateway; None where there is none, or no need of one."""
         return self._mapper
 
+    @property
+    def external(self) -> Address | None:
+        """What is mapped to our UDP port, by whichever protocol."""
+        mapped = self._mapper.external(Protocol.UDP) if self._mapper is not None else None
+        return mapped or self.upnp
+
     def addresses(self) -> tuple[Address, ...]:
         """Where others can dial us through the gateway."""
-        mapped = self._mapper.external(Protocol.UDP) if self._mapper is not None else None
+        mapped = self.external
         return () if mapped is None or is_inner(mapped[0]) else (mapped,)
 
     async def run(self) -> None:
         """Until it is cancelled; then every mapping is given back."""
+        async with asyncio.TaskGroup() as group:
+            if upnp.available():
+                group.create_task(self._ask_by_upnp())
+            group.create_task(self._ask())
+
+    async def _ask(self) -> None:
         try:
             while True:
                 self._arrived.clear()
@@ -125,6 +139,23 @@ class Gateway:
                         await self._arrived.wait()
         finally:
             self._leave()
+
+    async def _ask_by_upnp(self) -> None:
+        """Where neither of the other protocols is answered."""
+        while True:
+            await asyncio.sleep(WATCH)
+            mapper, host = self._mapper, self.host
+            if mapper is not None and host is not None and self._needs_upnp(mapper):
+                still = partial(self._needs_upnp, mapper)
+                await upnp.keep(host, mapper.client, self._ports, self._mapped_by_upnp, still)
+
+    def _needs_upnp(self, mapper: PortMapper) -> bool:
+        return self._mapper is mapper and bool(mapper.why) and mapper.external(Protocol.UDP) is None
+
+    def _mapped_by_upnp(self, external: Address | None) -> None:
+        if external != self.upnp:
+            self.upnp = external
+            self._on_change()
 
     def _follow(self, host: str | None) -> None:
         """The gateway may be another, or our address at it."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from swarm.net.nat_pmp import Protocol
+from swarm.net import upnp
 
 if TYPE_CHECKING:
     from swarm.net.gateway import Gateway
@@ -38,11 +37,11 @@ def _mapping(gateway: Gateway | None) -> dict[str, Any] | None:
     if gateway is None:
         return None
     mapper = gateway.mapper
-    external = mapper.external(Protocol.UDP) if mapper is not None else None
+    external = gateway.external
     return {
         "gateway": gateway.host,
-        "spoken": mapper.spoken if mapper is not None else "",
+        "spoken": "UPnP" if gateway.upnp is not None else mapper.spoken if mapper is not None else "",
         "external": list(external) if external is not None else None,
         "why": mapper.why if mapper is not None else "",
-        "upnp": find_spec("async_upnp_client") is not None,
+        "upnp": upnp.available(),
     }
