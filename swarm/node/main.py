@@ -74,6 +74,7 @@ async def _listen(home: Home, config: Config, node: Node) -> Endpoint:
     if network.address[1] != port or not config.listen_given:
         with contextlib.suppress(OSError):
             (home.path / PORT_FILE).write_text(f"{network.address[1]}\n")
+    log.info("listening at %s port %d", *network.address)
     return network
 
 
