@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import random
+import socket
+import threading
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.fuzz.__main__ import TARGETS
-from tests.fuzz.attack import Overrun, attack, check_log
+from tests.fuzz.attack import Overrun, Target, attack, check_log
 from tests.fuzz.mutation import LARGEST, MUTATORS, mutate
 
 if TYPE_CHECKING:
@@ -45,6 +49,25 @@ def test_a_seed_makes_the_same_packets() -> None:
     assert one == other
     assert all(0 < len(packet) <= LARGEST for packet in one)
     assert len(set(one)) > 300
+
+
+def test_whoever_answers_with_four_times_as_much_is_caught(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.touch()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as loud:
+        loud.bind(("127.0.0.1", 0))
+
+        def answer() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    data, address = loud.recvfrom(2000)
+                    loud.sendto(data if data == b"honest" else data[:300] * 4, address)
+
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        target = Target(os.getpid(), loud.getsockname(), [bytes(100)], b"honest", b"honest".__eq__, log)
+        with pytest.raises(Overrun, match="in answer to"):
+            attack(target, 100)
 
 
 def test_an_exception_in_the_log_is_an_overrun(tmp_path: Path) -> None:
