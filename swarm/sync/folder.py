@@ -324,7 +324,7 @@ class Folder:
             self._emit(Accuse(event.peer, error.message))
             return
         if isinstance(event.message, State):
-            self.fetcher.member_moved(event.peer)
+            self.fetcher.member_said(event.peer, event.message)
             self._check_head(event.message, wall)
 
     def _serve(self, event: FetchAsked) -> None:

@@ -25,6 +25,7 @@ from swarm.sync.events import Hash, Scan
 from swarm.sync.found import FIRST_BACKOFF, Candidate, Found, is_text, only_inode_changed, same_content, says, unchanged
 from swarm.sync.ignore import IgnoreRules
 from swarm.sync.ledger import Value
+from swarm.sync.missing import Missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -81,11 +82,9 @@ class Observer:
         self._again: dict[str, bool] = {}  # directories that changed while being listed
         self._closed: set[str] = set()
         self._candidates: dict[str, Candidate] = {}
-        self._due: list[tuple[float, str]] = []  # heap over candidates and deletions
+        self._due: list[tuple[float, str]] = []  # heap over candidates
         self._hashing: dict[str, Candidate] = {}
-        self._gone: dict[str, float] = {}  # missing from a listing, until when
-        self._gone_inodes: dict[int, str] = {}
-        self._confirming: set[str] = set()
+        self.missing = Missing(store)
         self._held: dict[str, Found] = {}
         self._unread: dict[str, tuple[float, bool]] = {}  # directories: when to list them again, and all below?
         self._first: set[str] | None = None  # what the first walk found and nobody has read yet
@@ -95,7 +94,7 @@ class Observer:
     @property
     def settled(self) -> bool:
         """Nothing on the disk waits to be looked at."""
-        return not (self._walking or self._candidates or self._hashing or self._gone)
+        return not (self._walking or self._candidates or self._hashing or self.missing)
 
     @property
     def held(self) -> int:
@@ -103,14 +102,18 @@ class Observer:
         return len(self._held)
 
     def next_due(self) -> float | None:
+        times = [when for when, _ in self._unread.values()]
+        times += [due for due in (self._next_candidate(), self.missing.next_due()) if due is not None]
+        return min(times, default=None)
+
+    def _next_candidate(self) -> float | None:
         while self._due:
             when, path = self._due[0]
             candidate = self._candidates.get(path)
-            if (candidate is not None and candidate.due == when) or self._gone.get(path) == when:
-                break
+            if candidate is not None and candidate.due == when:
+                return when
             heappop(self._due)
-        times = [when for when, _ in self._unread.values()]
-        return min([*times, self._due[0][0]] if self._due else times, default=None)
+        return None
 
     # -- events
 
@@ -153,7 +156,7 @@ class Observer:
         known = self.store.locals_in(directory)
         for name, local in known.items():
             if name not in event.entries:
-                self._missing(join_path(directory, name), local, now, wall)
+                self._lacks(join_path(directory, name), local, now, wall)
         for name, stat in event.entries.items():
             self._present(join_path(directory, name), stat, known.get(name), recursive, now, wall)
         self._finish_walk()
@@ -168,9 +171,7 @@ class Observer:
         else:
             self.cannot[directory] = event.why
             self._unread[directory] = (now + UNREAD_AGAIN, True)
-        for path in [path for path in self._confirming if parent_of(path) == directory]:
-            self._confirming.discard(path)
-            self._wait_for(path, now + CONFIRM_WAIT)
+        self.missing.unconfirmed(directory, now + CONFIRM_WAIT)
         self._finish_walk()
 
     def hashed(self, event: Hashed, now: float, wall: int) -> None:
@@ -213,23 +214,22 @@ class Observer:
             if when <= now:
                 del self._unread[directory]
                 self._scan(directory, recursive)
-        while (due := self.next_due()) is not None and due <= now:
-            when, path = heappop(self._due)
-            candidate = self._candidates.get(path)
-            if candidate is not None and candidate.due == when:
-                if path in self._hashing:
-                    self._consider(path, candidate.stat, now + candidate.backoff, candidate.backoff)
-                    continue
-                del self._candidates[path]
-                self._hashing[path] = candidate
-                self._out(Hash(path, candidate.stat))
-            elif self.store.local(path) is None:
-                del self._gone[path]  # went with its directory
+        while (due := self._next_candidate()) is not None and due <= now:
+            path = heappop(self._due)[1]
+            candidate = self._candidates[path]
+            if path in self._hashing:
+                self._consider(path, candidate.stat, now + candidate.backoff, candidate.backoff)
+                continue
+            del self._candidates[path]
+            self._hashing[path] = candidate
+            self._out(Hash(path, candidate.stat))
+        for path in self.missing.take_due(now):
+            if self.store.local(path) is None:
+                self.missing.forget(path)  # went with its directory
             elif path in self._busy():
-                self._wait_for(path, now + CONFIRM_WAIT)
+                self.missing.wait(path, now + CONFIRM_WAIT)
             else:
-                self._confirming.add(path)
-                self._gone[path] = float("inf")  # until the listing that confirms it
+                self.missing.confirm(path)
                 self._scan(parent_of(path), recursive=False)
 
     def release(self, now: float, wall: int) -> None:
@@ -281,7 +281,8 @@ class Observer:
         )
 
     def _present(self, path: str, stat: Stat, local: Local | None, recursive: bool, now: float, wall: int) -> None:
-        self._forget_missing(path, local)
+        if self.missing.forget(path, local):
+            self._touched(path)  # whoever waits to know
         closed = path in self._closed
         self._closed.discard(path)
         if local is None and not self._may_sync(path, stat):
@@ -340,32 +341,18 @@ class Observer:
 
     # -- deletions and renames
 
-    def _missing(self, path: str, local: Local, now: float, wall: int) -> None:
+    def _lacks(self, path: str, local: Local, now: float, wall: int) -> None:
+        """A listing of its directory does not have it."""
         self._candidates.pop(path, None)
         self.cannot.pop(path, None)
-        if path in self._confirming:
-            self._confirming.discard(path)
-            self._gone.pop(path, None)
+        if self.missing.confirmed(path):
             self._delete(path, wall)
-        elif path not in self._gone and not self.rules.ignores(path, local.kind is Kind.DIRECTORY):
-            self._wait_for(path, now + DELETION_WAIT)
-            self._gone_inodes[local.inode] = path
-            if local.kind is Kind.DIRECTORY:
-                for below, child in self.store.locals_below(path):
-                    self._gone_inodes[child.inode] = below
-
-    def _forget_missing(self, path: str, local: Local | None) -> None:
-        self._confirming.discard(path)
-        if self._gone.pop(path, None) is not None and local is not None:
-            self._gone_inodes.pop(local.inode, None)
-
-    def _wait_for(self, path: str, due: float) -> None:
-        self._gone[path] = due
-        heappush(self._due, (due, path))
+        elif path not in self.missing and not self.rules.ignores(path, local.kind is Kind.DIRECTORY):
+            self.missing.add(path, local, now + DELETION_WAIT)
 
     def _was_moved(self, path: str, stat: Stat, now: float, wall: int) -> bool:
         """A file of a directory that was renamed: the very inode, untouched, so it need not be read again."""
-        old = self._gone_inodes.get(stat.inode)
+        old = self.missing.was_at(stat.inode)
         local = self.store.local(old) if old is not None else None
         if old is None or local is None or self.holding or not unchanged(local, stat) or stat.kind is None:
             return False
@@ -375,32 +362,24 @@ class Observer:
 
     def _renamed_from(self, found: Found) -> str:
         """The missing path whose content turned up, or ""."""
-        if found.kind is not Kind.FILE or not self._gone:
+        if found.kind is not Kind.FILE or not self.missing:
             return ""
-        return next((path for path in self.store.locals_with(found.content) if self._is_gone(path)), "")
-
-    def _is_gone(self, path: str) -> bool:
-        """Whether it, or a directory that it was in, is missing from a listing."""
-        while path:
-            if path in self._gone:
-                return True
-            path = parent_of(path)
-        return False
+        return next((path for path in self.store.locals_with(found.content) if self.missing.above(path)), "")
 
     def _delete(self, path: str, wall: int) -> None:
         """The user deleted `path` and, of a directory, all that was below it."""
         self._delete_below(path, wall)
-        local_here = self.store.local(path)
-        if local_here is not None:
-            self._delete_one(path, local_here, wall)
-        if not self._gone:
-            self._gone_inodes.clear()
+        self._delete_one(path, wall)
+        self.missing.tidy()
 
     def _delete_below(self, path: str, wall: int) -> None:
-        for below, local in sorted(self.store.locals_below(path), key=lambda item: item[0].encode(), reverse=True):
-            self._delete_one(below, local, wall)
+        for below in sorted((below for below, _ in self.store.locals_below(path)), key=str.encode, reverse=True):
+            self._delete_one(below, wall)
 
-    def _delete_one(self, path: str, local: Local, wall: int) -> None:
+    def _delete_one(self, path: str, wall: int) -> None:
+        local = self.store.local(path)  # as it is now: to delete a conflict copy writes the register that it is from
+        if local is None:
+            return
         self._touched(path)
         if not self.may_write:
             self.changes.deleted(path)
@@ -439,10 +418,10 @@ class Observer:
             else:
                 self.changes.edited(path, found.local(()))
             if moved:
-                self._forget_missing(moved, None)
+                self.missing.forget(moved)
                 self._delete(moved, wall)
             if found.kind is Kind.DIRECTORY:
-                self._hasten(found.stat.inode, now)
+                self.missing.hasten(found.stat.inode, now + RENAME_WAIT)
         self._touched(path)
 
     def _adoptable(self, path: str, found: Found, local: Local | None) -> Local | None:
@@ -470,9 +449,3 @@ class Observer:
             not record.tombstone and not says(record, found) and context_covers(local.installed, record.dot)
             for record in self.ledger.register(path)
         )
-
-    def _hasten(self, inode: int, now: float) -> None:
-        """A directory was seen at its new name: its old one need not wait for an editor."""
-        old = self._gone_inodes.get(inode)
-        if old is not None and self._gone.get(old, 0.0) not in (0.0, float("inf")):
-            self._wait_for(old, now + RENAME_WAIT)
