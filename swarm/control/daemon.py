@@ -23,6 +23,19 @@ class Shared:
 
 
 @dataclass(frozen=True, slots=True)
+class Preview:
+    """The answer to preview: files by size and time, those here against those that a member has."""
+
+    member: str  # whose files they were compared with; "" when nobody was there, and all are only here
+    only_here: int
+    only_here_bytes: int
+    only_there: int
+    only_there_bytes: int
+    same: int
+    differ: int
+
+
+@dataclass(frozen=True, slots=True)
 class Waited:
     """The answer to wait."""
 
@@ -57,6 +70,10 @@ class Daemon(Protocol):
         path: absolute, or None for ~/NAME, which must then be empty or absent (UserError, exit 2).
         merge: whether merging with files already at an explicit `path` was agreed to (else UserError, exit 6).
         """
+        ...
+
+    async def preview(self, invitation: str, path: str) -> Preview:
+        """What `join` would merge at an absolute path. Nothing there is changed, and nothing of it is sent."""
         ...
 
     async def status(self) -> dict[str, Any]:

@@ -23,6 +23,7 @@ import sqlite3
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from swarm.disk.api_socket import choose_socket
@@ -201,6 +202,10 @@ class Home:
             raise UserError("this folder is not on this device", code=EXIT_NOT_FOUND) from error
         self._sync_folders()
         shutil.rmtree(gone, ignore_errors=True)
+
+    def scratch(self) -> TemporaryDirectory[str]:
+        """A directory that goes when its context ends, or with the next start. Raises OSError."""
+        return TemporaryDirectory(prefix=f"{_NEW}scratch-", dir=self.path / "folders")
 
     def close(self) -> None:
         self._lock.release()

@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from swarm.config import Config, described
-from swarm.control.daemon import Done, Shared, Waited
+from swarm.control.daemon import Done, Preview, Shared, Waited
 from swarm.errors import EXIT_HELD, EXIT_NOT_FOUND, Unavailable, UserError
 
 if TYPE_CHECKING:
@@ -81,8 +81,12 @@ class FakeDaemon:
     async def join(self, invitation: str, path: str | None, merge: bool) -> Shared:
         self.calls.append(("join", invitation, path, merge))
         if path is not None and "full" in path and not merge:
-            raise UserError("3 files only here, 2 only there, 1 same, 1 differs", "--yes merges", EXIT_HELD)
+            raise UserError(f"{path} has files already", "--yes merges", EXIT_HELD)
         return Shared(invitation, "00ff", "Docs", path or "/home/anna/Docs", ("nobody is online yet",))
+
+    async def preview(self, invitation: str, path: str) -> Preview:
+        self.calls.append(("preview", invitation, path))
+        return Preview("nas", 3, 12_000, 2, 3_100_000_000, 1, 1)
 
     async def status(self) -> dict[str, Any]:
         return {"device": {"id": "ab", "name": "anna-desk"}, "folders": self.folders}

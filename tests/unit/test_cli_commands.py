@@ -105,27 +105,62 @@ def test_a_key_comes_from_the_command_line_or_stdin(
     assert KEY not in captured.err
 
 
-HELD = UserError("3 only here, 2 only there", "--yes", EXIT_HELD)
+HELD = UserError("/home/anna/Docs has files already", "--yes", EXIT_HELD)
+FOUND = {
+    "member": "nas",
+    "only_here": 12,
+    "only_here_bytes": 3_100_000,
+    "only_there": 1204,
+    "only_there_bytes": 3_100_000_000,
+    "same": 4,
+    "differ": 1,
+}
+TABLE = """\
+By size and time, against what nas has:
+  only here      12 files  3.1 MB
+  only there  1,204 files  3.1 GB
+  same            4 files
+  differ          1 file
+Joining merges: nothing is deleted, and of files that differ both are kept.
+"""
 
 
 def test_a_merge_that_nobody_can_agree_to_is_held(
     daemon: Callable[..., Answers], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    fake = daemon(join=[HELD])
+    fake = daemon(join=[HELD], preview=FOUND)
     type_in(monkeypatch, "y\n")
     assert main.main(["join", KEY, str(tmp_path)]) == EXIT_HELD
-    assert len(fake.calls) == 1
-    assert "swarm: error: 3 only here" in capsys.readouterr().err
+    assert fake.calls[1:] == [("preview", {"key": KEY, "path": str(tmp_path)})]
+    assert capsys.readouterr().err == (
+        "swarm: error: /home/anna/Docs has files already: 12 only here, 1,204 only there, 4 same and 1 different, by "
+        "size and time against what nas has\nswarm: hint: --yes\n"
+    )
 
 
 def test_yes_merges_and_still_shows_the_preview(
     daemon: Callable[..., Answers], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    fake = daemon(join=[HELD, JOINED])
+    fake = daemon(join=[HELD, JOINED], preview=FOUND)
     type_in(monkeypatch, "")
     assert main.main(["join", KEY, str(tmp_path), "--yes"]) == 0
-    assert [arguments["merge"] for _, arguments in fake.calls] == [False, True]
-    assert "3 only here" in capsys.readouterr().err
+    assert [arguments.get("merge") for _, arguments in fake.calls] == [False, None, True]
+    assert TABLE in capsys.readouterr().err
+
+
+def test_where_nobody_is_online_the_question_says_what_is_here(
+    daemon: Callable[..., Answers], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    daemon(join=[HELD, JOINED], preview={**FOUND, "member": ""})
+    type_in(monkeypatch, "")
+    assert main.main(["join", KEY, str(tmp_path), "--yes"]) == 0
+    said = capsys.readouterr().err
+    assert "Nobody who has this folder is online: what is there cannot be counted.\n  here  12 files  3.1 MB\n" in said
+    assert "only there" not in said
+
+
+def test_a_key_that_only_reads_says_where_files_that_differ_go() -> None:
+    assert "yours go to history" in join.preview(FOUND, reads_only=True)[-1]
 
 
 @pytest.mark.parametrize(
@@ -139,11 +174,11 @@ def test_a_merge_is_agreed_to_on_a_terminal(
     answer: str,
     merged: bool,
 ) -> None:
-    fake = daemon(join=[HELD, JOINED])
+    fake = daemon(join=[HELD, JOINED], preview=FOUND)
     type_in(monkeypatch, answer, terminal_there=True)
     assert main.main(["join", KEY, str(tmp_path)]) == (0 if merged else EXIT_HELD)
-    assert len(fake.calls) == (2 if merged else 1)
-    assert "merge? [y/N]" in capsys.readouterr().err
+    assert len(fake.calls) == (3 if merged else 2)
+    assert f"{TABLE}Merge? [y/N] " in capsys.readouterr().err
 
 
 def test_a_key_on_stdin_is_read_only_so_far(
