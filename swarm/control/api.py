@@ -80,9 +80,9 @@ async def _key(daemon: Daemon, arguments: Arguments) -> dict[str, Any]:
 
 
 async def _leave(daemon: Daemon, arguments: Arguments) -> dict[str, Any]:
-    path = arguments.path("path")
+    path, agreed = arguments.path("path"), arguments.flag("agreed")
     arguments.finish()
-    return asdict(await daemon.leave(path))
+    return asdict(await daemon.leave(path, agreed))
 
 
 async def _move(daemon: Daemon, arguments: Arguments) -> dict[str, Any]:

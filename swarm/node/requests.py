@@ -183,8 +183,15 @@ class Requests:
         return format_invitation(folder.keys.printed(role), hints)
 
     @_in_turn
-    async def leave(self, path: str) -> Done:
+    async def leave(self, path: str, agreed: bool) -> Done:
         folder = self._find_root(path)
+        if folder.keys.role is Role.OWNER and not agreed:
+            raise UserError(
+                f"this device holds the owner key of {folder.name}, and leaving forgets it: no other key can ever say "
+                "who else may have the folder",
+                f"swarm key --owner {folder.root} prints it; keep it, then leave with --yes",
+                EXIT_HELD,
+            )
         await self._node.halt_folder(folder)
         try:
             marked = await asyncio.to_thread(marker.remove, folder.root)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 import json
 import os
+import shlex
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -228,6 +231,40 @@ def test_status_as_json_is_what_the_daemon_said(
     daemon(status=status)
     assert main.main(["status", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == status
+
+
+@pytest.mark.parametrize("verb", main.VERBS)
+def test_every_help_ends_in_examples_that_can_be_typed(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main([verb, "--help"]) == 0
+    after = capsys.readouterr().out.partition("example")[2].splitlines()[1:]
+    assert after, f"swarm {verb} --help has no example"
+    for line in after:
+        _, _, typed = line.partition("swarm ")
+        typed = typed.partition(" <")[0].partition(" |")[0].removesuffix(')"').removesuffix(")")
+        words = shlex.split(typed)
+        assert words[0] == verb
+        parser = argparse.ArgumentParser(exit_on_error=False)
+        import_module(f"swarm.cli.{verb}").configure(parser)
+        parser.parse_args(words[1:])
+
+
+@pytest.mark.parametrize(("answer", "left"), [("y\n", True), ("n\n", False)])
+def test_leaving_with_the_owner_key_is_agreed_to_on_a_terminal(
+    daemon: Callable[..., Answers],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    answer: str,
+    left: bool,
+) -> None:
+    held = UserError("this device holds the owner key of Docs", "swarm key --owner prints it", EXIT_HELD)
+    fake = daemon(leave=[held, {"notes": ["Docs is not shared here any more."]}])
+    type_in(monkeypatch, answer, terminal_there=True)
+    assert main.main(["leave", str(tmp_path)]) == (0 if left else EXIT_HELD)
+    assert [arguments["agreed"] for _, arguments in fake.calls] == ([False, True] if left else [False])
+    said = capsys.readouterr().err
+    assert f"swarm key --owner {tmp_path} prints it" in said
+    assert "Leave, and forget it? [y/N] " in said
 
 
 def test_a_bug_is_one_line_and_a_traceback_only_on_request(
