@@ -34,7 +34,7 @@ MAX_REQUESTS = 32  # requests out with one member: it takes no more than 64 on a
 MAX_REQUEST = 1 << 20  # bytes in one request, so that an answer comes in good time
 MAX_REQUEST_FILES = 128  # small files in one request
 NODE_COST = 8 << 10  # bytes that a manifest node counts for
-REQUEST_TIMEOUT = 60.0  # seconds without any part of an answer
+REQUEST_TIMEOUT = 60.0  # seconds without any part of an answer, to this or to another request of the same member
 MAX_FAILURES = 3  # of one temp, before its paths wait for better days
 
 
@@ -151,7 +151,9 @@ class Fetcher:
         request = self._requests.get(event.request)
         if request is None or request.peer != event.peer:
             return  # given up, or never asked
-        request.heard = now
+        for other in self._requests.values():
+            if other.peer == event.peer:  # they wait behind this one: a slow member is not one that has nothing
+                other.heard = now
         missing = [identifier for identifier in event.missing if identifier in request.wanted]
         self._lacking.add(event.peer, missing, now)
         for identifier in missing:

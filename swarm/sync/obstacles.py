@@ -11,6 +11,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from swarm.ids import Kind, name_of, parent_of
+from swarm.sync.abilities import refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -67,8 +68,8 @@ class Obstacles:
             self.cannot[path] = self.cannot[parent]
             self.wait(parent, path)
             return True
-        if entry.kind is Kind.SYMLINK and not self._traits.symlinks:
-            self.cannot[path] = "this disk has no symbolic links"
+        if why := refusal(self._traits, path, entry.kind):
+            self.cannot[path] = why
             return True
         return self._has_rival(path)
 

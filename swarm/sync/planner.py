@@ -257,7 +257,7 @@ class Planner:
     def _metadata_differs(self, record: Record, local: Local) -> bool:
         if record.kind is Kind.SYMLINK:
             return False
-        if record.mode != local.mode:
+        if self._traits.modes and record.mode != local.mode:
             return True
         grain = self._traits.mtime_granularity_ns
         return record.kind is Kind.FILE and record.mtime_ns // grain != told_mtime(local.mtime_ns) // grain
