@@ -35,6 +35,7 @@ class Assembly:
     missing: dict[int, None] = field(default_factory=dict)  # indexes of chunks neither present nor asked for, in order
     asked: set[int] = field(default_factory=set)  # indexes of chunks asked for
     waiting: bool = False  # WHOLE, NODES: a request is out
+    sources: frozenset[str] = frozenset()  # PREPARING: files of ours that are being read for it
 
     @property
     def temp(self) -> str:
