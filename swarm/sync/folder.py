@@ -56,6 +56,7 @@ from swarm.sync.events import (
 )
 from swarm.sync.exchange import Exchange, Progress
 from swarm.sync.fetcher import Fetcher
+from swarm.sync.last_heard import LastHeard
 from swarm.sync.ledger import Ledger
 from swarm.sync.observer import Observer
 from swarm.sync.planner import Planner
@@ -121,6 +122,7 @@ class FolderStatus:
     barrier: int  # the last barrier that was reached
     fetched_bytes: int
     members: tuple[MemberStatus, ...]
+    behind: dict[DeviceId, int]  # of each member that was ever heard, here or away: how many changes it lacked
 
 
 LIFE_MS = 60_000  # milliseconds between two lives begun because a member knew more of us than we do
@@ -170,6 +172,7 @@ class Folder:
         self.exchange = Exchange(store, self.ledger, identity.keys, verify=verify, out=self._emit)
         if introduction is not None:
             self.exchange.introduce(introduction)
+        self.last_heard = LastHeard(store)
         self.changes = Changes(store)
         self.fetcher = Fetcher(store, out=self._emit, ready=self._content_ready, failed=self._content_failed)
         self.planner = Planner(
@@ -259,6 +262,7 @@ class Folder:
             barrier=self._barrier,
             fetched_bytes=self.fetcher.fetched_bytes,
             members=tuple(self._member_status(peer, member) for peer, member in self._members.items()),
+            behind=self.last_heard.behind(self.ledger.clock),
         )
 
     # -- dispatch
@@ -324,6 +328,7 @@ class Folder:
             self._emit(Accuse(event.peer, error.message))
             return
         if isinstance(event.message, State):
+            self.last_heard.heard(event.peer, event.message)
             self.fetcher.member_moved(event.peer)
             self._check_head(event.message, wall)
 
