@@ -44,12 +44,15 @@ def _watch(as_json: bool) -> int:
     """Until the daemon ends, which is an error, or Ctrl-C."""
     from swarm.cli.live import Screen, snapshots
 
-    screen = Screen(sys.stdout)
-    for status in snapshots(launch.daemon()):
-        if as_json:
-            print(json.dumps(status), flush=True)
-        else:
-            screen.show(table(status, datetime.now().astimezone()) or ["nothing is shared yet"])
+    screen = Screen(sys.stdout, keep=True)
+    try:
+        for status in snapshots(launch.daemon()):
+            if as_json:
+                print(json.dumps(status), flush=True)
+            else:
+                screen.show(table(status, datetime.now().astimezone()) or ["nothing is shared yet"])
+    finally:
+        screen.close()
     raise UserError("the daemon ended", "swarm run, share, join and resume start it")
 
 
