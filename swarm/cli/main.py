@@ -35,6 +35,7 @@ VERBS: Final = {
     "scan": "look through a folder now",
     "move": "say that a folder lives elsewhere",
     "logs": "what the background daemon says",
+    "doctor": "what keeps devices apart or slow, and what to do",
     "config": "the settings that hold, and where they are from",
     "service": "start the daemon with this machine",
     "completion": "print what makes a shell complete these commands",

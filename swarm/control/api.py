@@ -1,11 +1,11 @@
 """The daemon's HTTP API: JSON in, JSON out, one address for each method of `Daemon`.
 
-`POST /v1/VERB` with an object of the method's arguments; `GET` of `/v1/status`, `/v1/config` and `/v1/ping` takes none.
-`GET /v1/events` is a stream of server-sent events (the HTML standard's text/event-stream), with a comment where nothing
-happened for a while: the client knows by that that the daemon lives. Who reads too slowly gets fewer. An error is
-`{"error": sentence, "hint": sentence, "code": exit code}` with a 4xx, or a 5xx where the fault is not the user's. Only
-the user who runs the daemon can reach the socket, so there is no other authentication; arguments are still checked,
-because programs other than our own command line may speak to it.
+`POST /v1/VERB` with an object of the method's arguments; `GET` of `/v1/status`, `/v1/config`, `/v1/doctor` and
+`/v1/ping` takes none. `GET /v1/events` is a stream of server-sent events (the HTML standard's text/event-stream), with
+a comment where nothing happened for a while: the client knows by that that the daemon lives. Who reads too slowly gets
+fewer. An error is `{"error": sentence, "hint": sentence, "code": exit code}` with a 4xx, or a 5xx where the fault is
+not the user's. Only the user who runs the daemon can reach the socket, so there is no other authentication; arguments
+are still checked, because programs other than our own command line may speak to it.
 """
 
 from __future__ import annotations
@@ -114,6 +114,11 @@ async def _config(daemon: Daemon, arguments: Arguments) -> dict[str, Any]:
     return await daemon.config()
 
 
+async def _doctor(daemon: Daemon, arguments: Arguments) -> dict[str, Any]:
+    arguments.finish()
+    return await daemon.doctor()
+
+
 async def _stop(daemon: Daemon, arguments: Arguments) -> dict[str, Any]:
     arguments.finish()
     await daemon.stop()
@@ -144,7 +149,7 @@ _CHANGES: Final[dict[str, Verb]] = {
     "stop": _stop,
 }
 _PAST: Final = past.VERBS
-_QUESTIONS: Final[dict[str, Verb]] = {"status": _status, "config": _config, "ping": _ping}
+_QUESTIONS: Final[dict[str, Verb]] = {"status": _status, "config": _config, "doctor": _doctor, "ping": _ping}
 # The others go on: Ctrl-C in a join detaches, and must not leave half a join behind.
 _DROPPED_WITH_CLIENT: Final = (_wait, _preview)
 

@@ -109,6 +109,10 @@ class Daemon(Protocol):
         """Looks through the whole folder, whatever the watcher says."""
         ...
 
+    async def doctor(self) -> dict[str, Any]:
+        """What only the daemon knows of what `swarm doctor` tells: see `swarm.node.checkup`."""
+        ...
+
     async def config(self) -> dict[str, Any]:
         """The object of `swarm config --json`."""
         ...

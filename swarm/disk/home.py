@@ -93,6 +93,15 @@ class FolderHome:
             ) from error
 
 
+def folders_of(home: Path) -> list[FolderHome]:
+    """Every folder of a home that may not be open, by id. Writes nothing. OSError where there is no home."""
+    return [
+        FolderHome(directory, FolderId(bytes.fromhex(directory.name)))
+        for directory in sorted((home / "folders").iterdir())
+        if _is_folder_name(directory.name)
+    ]
+
+
 class Home:
     """An open home. No other daemon runs with it until `close`."""
 
@@ -143,11 +152,7 @@ class Home:
 
     def folders(self) -> list[FolderHome]:
         """Every folder of this device, by id."""
-        return [
-            FolderHome(directory, FolderId(bytes.fromhex(directory.name)))
-            for directory in sorted((self.path / "folders").iterdir())
-            if _is_folder_name(directory.name)
-        ]
+        return folders_of(self.path)
 
     def folder(self, folder: FolderId) -> FolderHome | None:
         directory = self._directory(folder)

@@ -16,6 +16,7 @@ from swarm.errors import SwarmError, UserError
 from swarm.keys.certificate import Certificate
 from swarm.keys.device import DeviceKey
 from swarm.keys.role import Role
+from swarm.net.rate import Bucket
 from swarm.node.address_book import AddressBook
 from swarm.node.finder import Finder
 from swarm.node.folder_thread import FolderThread
@@ -76,6 +77,7 @@ class Node:
         self._listener: TcpListener | None = None
         self._group: asyncio.TaskGroup | None = None
         self._readers = ThreadPoolExecutor(READERS, "serve")
+        self._up, self._down = (Bucket(rate) if rate else None for rate in (config.up, config.down))
         self._loop = asyncio.get_running_loop()
         self.finder = Finder(
             config,
@@ -299,6 +301,7 @@ class Node:
             random=os.urandom,
             addresses=self.finder.addresses(),
             software=swarm.__version__,
+            clock=int(time.time() * 1000),
         )
         peer = Peer(
             link,
@@ -307,6 +310,8 @@ class Node:
             inbox=self._inbox,
             readers=self._readers,
             listener=self._listener,
+            up=self._up,
+            down=self._down,
             on_ready=self._peer_ready,
             on_joined=self._peer_joined,
             on_told=self.finder.told,

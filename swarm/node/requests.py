@@ -22,6 +22,7 @@ from swarm.errors import EXIT_FAILED, EXIT_HELD, EXIT_NOT_FOUND, EXIT_USAGE, Use
 from swarm.keys.chain import FolderKeys
 from swarm.keys.hints import Hints, directory_name, format_invitation, parse_invitation
 from swarm.keys.role import Role
+from swarm.node.checkup import checkup
 from swarm.node.history_requests import HistoryRequests
 from swarm.node.place import checked_root, join_root, make_root, marker_of, move_root
 from swarm.node.report import Connection, FolderReport, folder_object, missing_for
@@ -273,6 +274,9 @@ class Requests:
                 if known.get(folder["id"]) != folder:
                     yield "folder", folder
             known = now
+
+    async def doctor(self) -> dict[str, Any]:
+        return checkup(self._node)
 
     async def config(self) -> dict[str, Any]:
         return described(self._node.config, str(self._node.home.path), self._node.name)

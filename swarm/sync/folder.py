@@ -115,6 +115,7 @@ class FolderStatus:
     local_changes: int  # paths that the user of a reader changed, which no other device gets
     changed_paths: tuple[str, ...]  # the first few of them
     settled: bool  # nothing on the disk waits to be looked at
+    put_off: str  # a file that is written to all the time, and waits for its next version
     scanning: bool  # the first walk is not done
     holding: bool  # waits for a member before it says what is here
     health: str  # "" or why the folder is not there
@@ -187,6 +188,7 @@ class Folder:
         self.observer = Observer(
             store,
             self.ledger,
+            traits=traits,
             holding=store.get("holding") is not None,
             may_write=self._may_write,
             changes=self.changes,
@@ -228,6 +230,7 @@ class Folder:
         self.store.commit()
         if self._pending_barrier and self.observer.settled:
             self._barrier, self._pending_barrier = self._pending_barrier, 0
+            self.observer.rest()
         self.exchange.compare(now)
         self.exchange.speak(self._progress(), now)
         if (when := self._next_due(now)) is not None:
@@ -248,13 +251,14 @@ class Folder:
             bytes=self.ledger.totals.bytes,
             conflicts=self.ledger.totals.conflicts,
             need_files=self.planner.need_files,
-            need_bytes=self.planner.need_bytes,
+            need_bytes=self._need_bytes(),
             cannot=tuple(list(cannot.items())[:MAX_LISTED]),
             cannot_count=len(cannot),
             troubles=tuple(list(self.planner.troubles.items())[:MAX_LISTED]),
             local_changes=len(self.changes),
             changed_paths=tuple(islice(self.changes, MAX_LISTED)),
             settled=self.observer.settled,
+            put_off=self.observer.put_off,
             scanning=not self.observer.first_walk_done,
             holding=self.observer.holding,
             health=self.health,
@@ -318,6 +322,7 @@ class Folder:
                     self.store.drop_chunks(place)
             case Barrier():
                 self._pending_barrier = event.token
+                self.observer.hurry(now)
 
     def _receive(self, event: Received, now: float, wall: int) -> None:
         if event.peer not in self._members:
@@ -329,7 +334,7 @@ class Folder:
             return
         if isinstance(event.message, State):
             self.last_heard.heard(event.peer, event.message)
-            self.fetcher.member_moved(event.peer)
+            self.fetcher.member_said(event.peer, event.message)
             self._check_head(event.message, wall)
 
     def _serve(self, event: FetchAsked) -> None:
@@ -401,7 +406,11 @@ class Folder:
 
     def _progress(self) -> Progress:
         settled = self.observer.settled and self.observer.first_walk_done and not self.observer.holding
-        return Progress(self.planner.need_files, self.planner.need_bytes, settled and not self.health)
+        return Progress(self.planner.need_files, self._need_bytes(), settled and not self.health)
+
+    def _need_bytes(self) -> int:
+        """Of all that is wanted, less what is in temps already."""
+        return max(0, self.planner.need_bytes - self.fetcher.stored_bytes)
 
     def _member_status(self, peer: DeviceId, member: _Member) -> MemberStatus:
         told = self.exchange.gossip.peers[peer]

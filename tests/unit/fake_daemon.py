@@ -128,6 +128,9 @@ class FakeDaemon:
         self.calls.append((verb, path, *more))
         return Done("Docs", path, (f"{verb} is done",))
 
+    async def doctor(self) -> dict[str, Any]:
+        return {"port": 47474, "own": [], "relays": [], "mapping": None, "peers": [], "folders": []}
+
     async def config(self) -> dict[str, Any]:
         return described(Config(), "/home/anna/swarm", "anna-desk")
 
