@@ -149,6 +149,7 @@ class Judgement:
     def _judge_index(self, device: Device) -> None:
         """What its index says of its disk is true."""
         assert device.folder is not None
+        unmet = self._unmet() if self.oracle.lost else set()  # where what was deleted waits for what comes in its place
         for path, (kind, data) in self.oracle.tree(device).items():
             local = device.store.local(path)
             if local is None or local.kind is not kind:
@@ -157,7 +158,7 @@ class Judgement:
                 self.oracle.convict(f"{device.name} does not know of {path}")
             elif isinstance(data, bytes) and local.content != self.oracle.name_of(data):
                 self.oracle.convict(f"{device.name} takes {path} for another content than it has")
-            elif local.copy_of == "" and kind is not Kind.DIRECTORY and not self.oracle.lies:
+            elif local.copy_of == "" and kind is not Kind.DIRECTORY and not self.oracle.lies and path not in unmet:
                 register = device.store.register(PathKey(device.folder.ledger.key_of(path)))
                 if not any(record.content == local.content for record in register if not record.tombstone):
                     self.oracle.convict(f"{device.name} has {path} and no record of it")

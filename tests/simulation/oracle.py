@@ -190,6 +190,9 @@ class Oracle:
             if kind is Kind.FILE and isinstance(data, bytes):
                 self.produced[path, data] += 1
                 self.ended.discard((path, data))
+        for data in self.history(device) - set(self.contents(self.tree(device))):
+            if data in self.due:  # it may have given way to a version whose record only that database had
+                self.due[data] = Due.SOMEWHERE
         watched = self._watched[device.name]
         for path, _ in device.store.locals_below(""):  # what has gone since, it cannot tell from what a user deleted
             if path not in watched.tree:
