@@ -7,8 +7,9 @@ import os
 from typing import TYPE_CHECKING
 
 from swarm.sync.dirty import Dirty
+from swarm.sync.files import Traits
 from tests.simulation.oracle import Oracle
-from tests.simulation.scenario import OLD_SECONDS, ahead, devices, judge
+from tests.simulation.scenario import OLD_SECONDS, ahead, devices, join, judge, part
 from tests.simulation.world import World
 
 if TYPE_CHECKING:
@@ -166,3 +167,25 @@ def test_a_removal_of_ours_that_was_not_committed_is_no_deletion_of_what_has_com
     assert other.folder is not None
     assert other.folder.ledger.seq == 0
     assert other.contents() == [b"second"]
+
+
+def test_what_is_to_be_put_below_a_directory_that_is_missing_waits() -> None:
+    """On a disk that folds names it would end up in another directory, and go with the one that was meant."""
+    world, [one, other] = devices()
+    other.files.traits = Traits(folds_case=True)
+    other.stop()
+    other.start()
+    one.mkdir("D")
+    one.write("D/x", b"first")
+    world.settle()
+    part(one, other)
+    other.rename("D/x", "x")
+    other.remove("D")
+    other.mkdir("d")
+    one.write("D/y", b"second")
+    world.run(1.0)
+    join(one, other)
+    world.run(1.0)
+    judge(world)
+    assert one.read("D/y") == b"second"
+    assert "d/y" not in other.tree()

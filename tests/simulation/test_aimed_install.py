@@ -47,7 +47,7 @@ def test_an_edit_of_the_same_size_in_the_tick_of_the_old_one_is_put_back() -> No
     """A disk whose times are whole seconds: only reading it tells what came out of the exchange."""
     world, [one, other] = devices(traits=Traits(mtime_granularity_ns=1_000_000_000))
     one.write("a", b"first")
-    world.settle()
+    world.run(0.5)  # in step, and its time is still that of a write just now
     ahead(other, "exchange", lambda: sneak(other, "a", b"mine!"))
     one.write("a", b"second")
     judge(world)
@@ -201,3 +201,42 @@ def test_half_a_temp_of_an_earlier_run_is_not_taken_for_a_file() -> None:
     other.start()
     judge(world)
     assert other.read("a") == data
+
+
+def test_what_was_moved_and_then_became_a_directory_stays_one() -> None:
+    world, [one, other] = devices()
+    one.write("a", b"first")
+    world.settle()
+
+    def swap() -> None:
+        with other.user() as files:
+            files.remove("b")
+            files.mkdir("b", 0o755)
+            files.write_file("b/inside", b"of the other's user")
+        other.tell("b")
+
+    ahead(other, "read_at", swap, "b")
+    one.rename("a", "b")
+    judge(world)
+    assert one.contents() == [b"of the other's user"]
+    assert one.read("b/inside") == b"of the other's user"
+
+
+def test_a_deletion_is_not_of_a_version_that_came_after_it_with_the_same_bytes() -> None:
+    """Nothing is to be done on the disk for that version, and yet it counts only where it was looked at."""
+    world, [one, other] = devices()
+    one.write("a", b"first")
+    world.settle()
+    world.run(OLD_SECONDS)
+    part(one, other)
+    one.rename("a", "b")
+    world.run(5.0)
+    one.rename("b", "a")
+    world.run(5.0)
+    with other.user() as files:
+        files.remove("a")  # and the watcher is slow to tell
+    join(one, other)
+    world.run(1.0)
+    other.tell("a")
+    judge(world)
+    assert one.read("a") == b"first"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from swarm.content.manifest import parse_node
+from swarm.ids import ChunkId
 from swarm.sync.memory_store import MemoryStore
 from swarm.wire.messages import Delta
 from tests.simulation.scenario import devices, join, judge, part
@@ -116,3 +118,44 @@ def test_a_member_that_cannot_have_a_file_is_not_identical() -> None:
     other.files.capacity = 1 << 40
     judge(world)
     assert other.read("a") == b"a" * 5000
+
+
+def test_what_nobody_has_any_more_is_not_asked_for_without_end() -> None:
+    world, [one, other] = devices()
+    assert world.oracle is not None
+    world.network.lost_lanes = 1.0
+    one.write("a", b"first")
+    world.run(3.0)
+    assert other.folder is not None
+    assert other.folder.planner.need_files == 1
+    one.stop()
+    one.store = MemoryStore()
+    one.remove("a")
+    world.oracle.doubles = True
+    world.oracle.forgot(one)
+    one.start()
+    judge(world)
+
+
+def test_what_is_in_history_can_be_had_after_a_database_was_lost() -> None:
+    world, [one, other] = devices()
+    one.write("a", b"first")
+    world.settle()
+    one.remove("a")
+    world.settle()
+    assert other.files.tree(".swarm/history", ours=True)
+    other.stop()
+    other.store = MemoryStore()
+    assert world.oracle is not None
+    world.oracle.forgot(other)
+    other.start()
+    world.settle()
+    world.run(5.0)
+    [chunk] = [
+        chunk
+        for raw in [other.store.manifest_node(world.oracle.name_of(b"first"))]
+        if raw is not None
+        for chunk, _ in parse_node(raw).entries
+    ]
+    assert other.store.find_chunk(ChunkId(chunk))
+    judge(world)
