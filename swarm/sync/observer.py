@@ -23,7 +23,6 @@ from swarm.index.version import context_of
 from swarm.sync.adoption import adopted
 from swarm.sync.databases import LONGEST_REST, REST, Databases
 from swarm.sync.events import Hash, Scan
-from swarm.sync.first_walk import FirstWalk
 from swarm.sync.found import (
     FIRST_BACKOFF,
     Found,
@@ -35,7 +34,9 @@ from swarm.sync.found import (
 from swarm.sync.ignore import IgnoreRules
 from swarm.sync.ledger import Value
 from swarm.sync.missing import CONFIRM_WAIT, Missing
+from swarm.sync.repositories import NAMES_LAST, names_objects
 from swarm.sync.unread import Unread
+from swarm.sync.walk import Walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -93,7 +94,8 @@ class Observer:
         self._missing = Missing()
         self._held: dict[str, Found] = {}
         self._unread: dict[str, tuple[float, bool]] = {}  # directories: when to list them again, and all below?
-        self._first_walk = FirstWalk()
+        self._first_walk = Walk()
+        self._asked = Walk()  # for somebody who waits
 
     # -- what the engine asks
 
@@ -104,8 +106,8 @@ class Observer:
 
     @property
     def settled(self) -> bool:
-        """Nothing on the disk waits to be looked at."""
-        return not (self._walking or self._files or self._missing)
+        """Nothing on the disk waits to be looked at, but for what is written to all the time."""
+        return not (self._walking or self._files.pressing or self._missing)
 
     @property
     def held(self) -> int:
@@ -118,11 +120,17 @@ class Observer:
         return self._files.put_off
 
     def hurry(self, now: float) -> None:
-        """Somebody waits until everything was looked at; `rest` ends it."""
+        """Somebody waits until all that was changed before now was looked at: until `caught_up`."""
+        self._asked = Walk()
         self._files.hurry(now)
 
-    def rest(self) -> None:
+    def caught_up(self) -> bool:
+        """Whether that is so by now."""
+        self._finish_walk()
+        if not self._asked.done or self._missing:
+            return False
         self._files.urgent = False
+        return True
 
     def next_due(self) -> float | None:
         times = [when for when, _ in self._unread.values()]
@@ -301,7 +309,8 @@ class Observer:
             self._out(Scan(directory))
 
     def _finish_walk(self, read: str = "") -> None:
-        self._first_walk.look(bool(self._walking), self._files.waiting, self._files.reading, read)
+        for walk in (self._first_walk, self._asked):
+            walk.look(bool(self._walking), self._files.waiting, self._files.reading, read)
 
     def _read_rules(self, directory: str, rules: str | None) -> None:
         if self._rules_by_directory.get(directory) == rules:
@@ -361,6 +370,7 @@ class Observer:
             self._files.consider(path, stat, now if old else now + REST, backoff, LONGEST_REST)
             return
         due = now if closed or old or stat.kind is Kind.SYMLINK else now + QUIET
+        due = due + NAMES_LAST if names_objects(path) and not old else due
         self._files.consider(path, stat, due, hashing.backoff if hashing else FIRST_BACKOFF)
 
     def _may_sync(self, path: str, stat: Stat) -> bool:

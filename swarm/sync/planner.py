@@ -8,7 +8,7 @@ file's content before its name. Whatever the outcome, the path is looked at agai
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from swarm.ids import NO_CONTENT, Kind, join_path, name_of, parent_of
 from swarm.index.paths import fold
 from swarm.sync.abilities import refusal
 from swarm.sync.assembly import temp_of
+from swarm.sync.need import Need, Running, only_metadata
 from swarm.sync.operation import (
     InstallFile,
     InstallLink,
@@ -27,6 +28,7 @@ from swarm.sync.operation import (
     Result,
     SetMetadata,
 )
+from swarm.sync.repositories import Repositories
 from swarm.sync.store import Local, told_mtime
 
 if TYPE_CHECKING:
@@ -46,23 +48,6 @@ MAX_GROUP = 256  # operations in one group: few enough to be told of progress, m
 FIRST_RETRY = 0.5  # seconds; doubled each time in a row
 LAST_RETRY = 60.0
 DIRECTORY_MODE = 0o755  # of a directory that nobody has a record of
-
-
-@dataclass(slots=True)
-class Need:
-    """A path whose local state is not what the view says."""
-
-    entry: Entry | None  # None: nothing shall be there
-    installed: Context  # what the local state will come from
-    bytes: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Running:
-    """An operation that the installer has."""
-
-    operation: Operation
-    need: Need
 
 
 class Planner:
@@ -94,6 +79,7 @@ class Planner:
         self._waiting: defaultdict[str, dict[str, None]] = defaultdict(dict)  # parent directory -> who waits for it
         self._ready: dict[str, None] = {}
         self._removable: dict[str, None] = {}  # ready as well; taken when nothing else is
+        self._repositories = Repositories()
         self._removals: set[str] = set()  # every path where nothing shall be
         self._running: dict[str, Running] = {}
         self._group = 0  # operations that the installer has not reported yet
@@ -155,13 +141,8 @@ class Planner:
         if self._group:
             return ()
         group: list[Operation] = []
-        while (self._ready or self._removable) and len(group) < MAX_GROUP:
-            ready = self._ready or self._removable
-            path = next(iter(ready))
-            del ready[path]
-            need = self._needs.get(path)
-            if need is None or self._is_busy(path):
-                continue
+        while len(group) < MAX_GROUP and (path := self._next()) is not None:
+            need = self._needs[path]
             operation = self._operation(path, need)
             if operation is None:
                 continue
@@ -173,6 +154,21 @@ class Planner:
             group.append(operation)
         self._group = len(group)
         return tuple(group)
+
+    def _next(self) -> str | None:
+        """A path that is ready."""
+        for ready in (self._ready, self._removable):
+            while ready:
+                path = next(iter(ready))
+                del ready[path]
+                need = self._needs.get(path)
+                if need is None or self._is_busy(path):
+                    continue
+                if need.is_directory or not self._repositories.hold(path, need.entry is None):
+                    return path  # a directory may be what objects wait for
+            if (freed := self._repositories.free()) is not None:
+                return freed
+        return None
 
     def _is_busy(self, path: str) -> bool:
         return path in self._running or path in self._sources
@@ -200,6 +196,7 @@ class Planner:
                     self.touch(child)  # what is below it cannot be here either
             return
         self._needs[path] = need
+        self._repositories.needed(path, need.entry is None)
         self.need_bytes += need.bytes
         if need.entry is None:
             self._removals.add(path)
@@ -209,6 +206,7 @@ class Planner:
         need = self._needs.pop(path, None)
         if need is not None:
             self.need_bytes -= need.bytes
+            self._repositories.needed(path, need.entry is None, -1)
         self._removals.discard(path)
         self._ready.pop(path, None)
         self._removable.pop(path, None)
@@ -277,7 +275,7 @@ class Planner:
 
     def _make_ready(self, path: str, need: Need, local: Local | None) -> None:
         """Ready, or waiting for a parent, for children, or for content."""
-        if need.entry is None or (local is not None and local.kind is Kind.DIRECTORY and not _is_directory(need)):
+        if need.entry is None or (local is not None and local.kind is Kind.DIRECTORY and not need.is_directory):
             if local is None or local.kind is not Kind.DIRECTORY or not self._has_children(path):
                 (self._removable if need.entry is None else self._ready)[path] = None
             elif need.entry is not None:
@@ -292,7 +290,7 @@ class Planner:
                 self.touch(parent)
             return
         record = need.entry.record
-        if record is not None and record.kind is Kind.FILE and not _only_metadata(record, local):
+        if record is not None and record.kind is Kind.FILE and not only_metadata(record, local):
             if local is None and self._move_source(record):
                 self._ready[path] = None
             else:
@@ -321,7 +319,7 @@ class Planner:
         entry = need.entry
         if entry is None:
             return Remove(path, local) if local is not None else None
-        if local is not None and local.kind is Kind.DIRECTORY and not _is_directory(need):
+        if local is not None and local.kind is Kind.DIRECTORY and not need.is_directory:
             return Remove(path, local)
         record = entry.record
         if record is None or record.kind is Kind.DIRECTORY:
@@ -333,7 +331,7 @@ class Planner:
             return Remove(path, local)
         if record.kind is Kind.SYMLINK:
             return InstallLink(path, local, record.target, record.mtime_ns)
-        if _only_metadata(record, local):
+        if only_metadata(record, local):
             assert local is not None
             return SetMetadata(path, local, record.mode, record.mtime_ns)
         source = self._move_source(record) if local is None else None
@@ -454,14 +452,6 @@ class Planner:
         heappush(self._retry, (now + pause, path))
         if isinstance(result.operation, MoveFile):
             heappush(self._retry, (now + pause, result.operation.source))
-
-
-def _is_directory(need: Need) -> bool:
-    return need.entry is not None and (need.entry.record is None or need.entry.record.kind is Kind.DIRECTORY)
-
-
-def _only_metadata(record: Record, local: Local | None) -> bool:
-    return local is not None and local.kind is record.kind and local.content == record.content
 
 
 def _local(kind: Kind, stat: Stat, installed: Context, copy_of: str) -> Local:

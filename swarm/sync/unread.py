@@ -25,11 +25,13 @@ class Unread:
         self.waiting: dict[str, Candidate] = {}
         self.reading: dict[str, Candidate] = {}
         self.pace = Pace()
-        self.urgent = False  # somebody waits for everything to be looked at: nothing is put off
+        self.urgent = False  # somebody waits for everything to be looked at: versions come at any pace
         self._due: list[tuple[float, str]] = []  # heap
 
-    def __bool__(self) -> bool:
-        return bool(self.waiting or self.reading)
+    @property
+    def pressing(self) -> bool:
+        """Whether something waits that was not put off."""
+        return bool(self.reading) or any(not candidate.put_off for candidate in self.waiting.values())
 
     @property
     def put_off(self) -> str:
