@@ -31,6 +31,7 @@ from swarm.sync.events import (
     Barrier,
     ChunksStored,
     DataArrived,
+    DatabaseRead,
     Effect,
     Event,
     FetchAsked,
@@ -278,6 +279,8 @@ class Folder:
                 self.observer.hashed(event, now, wall)
             case HashFailed():
                 self.observer.hash_failed(event, now)
+            case DatabaseRead():
+                self.observer.database_read(event, now, wall)
             case OperationsDone():
                 self.planner.done(event.results, now)
             case TempPrepared():

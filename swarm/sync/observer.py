@@ -17,12 +17,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from swarm.errors import BadPeer
-from swarm.ids import NO_CONTENT, Kind, join_path, name_of, parent_of
+from swarm.ids import NO_CONTENT, Kind, join_path, parent_of
 from swarm.index.paths import check_path
 from swarm.index.version import context_of
 from swarm.sync.adoption import adopted
-from swarm.sync.databases import LONGEST_REST, REST, Databases
-from swarm.sync.events import Hash, Scan
+from swarm.sync.databases import LAST_PAUSE, LONGEST_REST, REST, Databases, database_of, files_of
+from swarm.sync.events import Hash, ReadDatabase, Scan
 from swarm.sync.found import (
     FIRST_BACKOFF,
     Found,
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from swarm.index.record import Record
     from swarm.sync.changes import Changes
     from swarm.sync.dirty import Dirty
-    from swarm.sync.events import Effect, Hashed, HashFailed, ScanFailed, Scanned
+    from swarm.sync.events import DatabaseRead, Effect, Hashed, HashFailed, ScanFailed, Scanned
     from swarm.sync.files import Stat, Traits
     from swarm.sync.ledger import Ledger
     from swarm.sync.store import Local, Store
@@ -176,25 +176,13 @@ class Observer:
             if stat is None or (below and stat.kind is not Kind.DIRECTORY):
                 del self.cannot[path]  # what could not be read is no more
         known = self.store.locals_in(directory)
-        self._judge_databases(directory, event.entries, known, now, wall)
+        self._databases.listed(directory, {*event.entries, *known})
         for name, local in known.items():
             if name not in event.entries:
                 self._lacks(join_path(directory, name), local, now, wall)
         for name, stat in event.entries.items():
             self._present(join_path(directory, name), stat, known.get(name), recursive, now, wall)
         self._finish_walk()
-
-    def _judge_databases(
-        self, directory: str, entries: dict[str, Stat], known: dict[str, Local], now: float, wall: int
-    ) -> None:
-        verdict = self._databases.listed(directory, entries, known)
-        for path in verdict.again:
-            self._files.again(path, entries.get(name_of(path)), now)
-        for result in verdict.accepted:
-            self._take(result, now, wall)
-        for path in verdict.gone:
-            self._missing.forget(path, known.pop(name_of(path)).inode)
-            self._delete(path, wall)
 
     def scan_failed(self, event: ScanFailed, now: float) -> None:
         directory = event.directory
@@ -207,22 +195,9 @@ class Observer:
             self.cannot[directory] = event.why
             self._unread[directory] = (now + UNREAD_AGAIN, True)
         self._missing.not_listed(directory, now)
-        self._databases.not_listed(directory)
-        self._read_again(now)
         self._finish_walk()
 
     def hashed(self, event: Hashed, now: float, wall: int) -> None:
-        if not self._databases.is_being_read(event.path):
-            self._take(event, now, wall)
-        elif self._databases.hashed(event, parent_of(event.path) in self._walking):
-            self._scan(parent_of(event.path), recursive=False)
-        self._read_again(now)
-
-    def _read_again(self, now: float) -> None:
-        for path in self._databases.in_vain():
-            self._files.again(path, None, now)
-
-    def _take(self, event: Hashed, now: float, wall: int) -> None:
         self._files.reading.pop(event.path, None)
         self.cannot.pop(event.path, None)
         if event.target and not is_text(event.target):
@@ -242,7 +217,6 @@ class Observer:
         self._finish_walk(event.path)
 
     def hash_failed(self, event: HashFailed, now: float) -> None:
-        self._databases.failed(event.path)
         if event.gone:
             self._files.reading.pop(event.path, None)
             self._scan(parent_of(event.path), recursive=False)
@@ -257,7 +231,6 @@ class Observer:
             self._files.reading.pop(event.path, None)
             self.cannot[event.path] = event.why
             self._unread.setdefault(parent_of(event.path), (now + UNREAD_AGAIN, False))
-        self._read_again(now)
         self._finish_walk(event.path)
 
     def tick(self, now: float) -> None:
@@ -283,14 +256,36 @@ class Observer:
         if path not in self._databases:
             self._out(Hash(path, stat))
             return
-        files = self._databases.others(path)
-        if files is None or any(other != path and other in self._files.reading for other in files):
-            self._files.again(path, stat, now)  # the last attempt is not over
+        database = database_of(path)
+        paths = [file for file in files_of(database) if not self.rules.ignores(file, False)]
+        if database in self._databases.reading or any(file in self._busy() for file in paths):
+            self._files.again(path, stat, now)
             return
-        changed = [other for other in files if other == path or self._files.take_now(other)]
-        self._databases.begin(path, changed)
-        for other in changed:
-            self._out(Hash(other, files.get(other, stat)))
+        waiting = [file for file in paths if file == path or self._files.take_now(file)]
+        others = ((file, self.store.local(file)) for file in paths if file not in waiting)
+        self._databases.reading[database] = waiting
+        known = tuple((file, local) for file, local in others if local is not None)
+        self._out(ReadDatabase(database, tuple(paths), known))
+
+    def database_read(self, event: DatabaseRead, now: float, wall: int) -> None:
+        waiting = self._databases.reading.pop(event.database, [])
+        if event.failure is not None:
+            for path in waiting:
+                self._files.again(path, None, now, LAST_PAUSE)
+            if not event.failure.unsettled:
+                self.hash_failed(event.failure, now)
+            return
+        for result in event.files:
+            self.hashed(result, now, wall)
+        for path in waiting:
+            self._files.reading.pop(path, None)
+            self._finish_walk(path)
+        gone = [path for path in files_of(event.database)[1:] if path not in event.there]
+        for path in gone if event.database in event.there else ():
+            local = self.store.local(path)
+            if local is not None and not self.rules.ignores(path, False):
+                self._missing.forget(path, local.inode)
+                self._delete(path, wall)
 
     def release(self, now: float, wall: int) -> None:
         """A member was heard to the end: what was held becomes adoptions and records."""

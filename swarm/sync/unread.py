@@ -75,11 +75,11 @@ class Unread:
             due = min(due, max(before.since + longest, before.due))
         self._put(path, stat, due, backoff, before.since if before is not None else due, longest > LONGEST_WAIT)
 
-    def again(self, path: str, stat: Stat | None, now: float) -> None:
+    def again(self, path: str, stat: Stat | None, now: float, longest: float = LAST_BACKOFF) -> None:
         """It changed while it was read, or something that belongs to it did: later, and later each time."""
         candidate = self.reading.pop(path, None)
         if candidate is not None and path not in self.waiting:
-            backoff = min(candidate.backoff * 2, LAST_BACKOFF)
+            backoff = min(candidate.backoff * 2, longest)
             self._put(path, stat or candidate.stat, now + backoff, backoff, candidate.since, candidate.put_off)
 
     def hurry(self, now: float) -> None:
