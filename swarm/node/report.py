@@ -70,8 +70,7 @@ def state_of(report: FolderReport) -> tuple[str, str | None]:
         path, why = status.troubles[0] if status.troubles else ("", "")
         return "syncing", f"{path}: {why}" if why else None
     if not status.settled:
-        why = f"{status.put_off} is written to all the time; it is sent when it rests, or now and then"
-        return "scanning", why if status.put_off else None
+        return "scanning", None
     if not status.members:
         return "waiting", "no other device is online"
     behind = [member.name for member in status.members if not member.identical]
@@ -80,6 +79,8 @@ def state_of(report: FolderReport) -> tuple[str, str | None]:
     if status.local_changes:
         count = "1 local change" if status.local_changes == 1 else f"{status.local_changes} local changes"
         return "held", f"{count}, which this device's read-only key cannot share; swarm revert undoes them"
+    if status.put_off:
+        return "in-sync", f"{status.put_off} is written to all the time, and is sent when it rests, or now and then"
     return "in-sync", report.watch or None
 
 
@@ -95,7 +96,7 @@ def missing_for(report: FolderReport, *, device: str | None, peers: int, barrier
         missing.append(status.health)
     if status.holding:
         missing.append("this device has not heard any member yet")
-    elif status.barrier < barrier or not status.settled or status.scanning:
+    elif status.barrier < barrier or status.scanning:
         missing.append("this device is still looking at its files")
     if status.need_files:
         missing.append(f"this device needs {_files(status.need_files)}")
