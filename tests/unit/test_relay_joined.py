@@ -515,7 +515,7 @@ def test_nobody_accepts_or_closes_a_channel_of_others() -> None:
     (number,) = world.hub.channels._by_number
     for message in (says_up.Accept(number), says_up.Close(number)):
         mallory.do(mallory.client._say(message))
-    world.run(1)
+        world.run(0.5)
     assert len(world.hub.channels) == 1
     assert len(world.hub.switch) == 0
     assert not anna.has(effect.ChannelOpened)
