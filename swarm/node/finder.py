@@ -20,6 +20,8 @@ from swarm.discovery.nearby import networks
 from swarm.errors import Unavailable
 from swarm.ids import DeviceId
 from swarm.net.echo import Echo
+from swarm.net.gateway import Gateway
+from swarm.net.nat_pmp import Protocol
 from swarm.node.absence import Absence
 from swarm.node.dialer import Dialer
 from swarm.node.own_address import own_addresses
@@ -82,6 +84,7 @@ class Finder:
         self._network: Network | None = None
         self._group: asyncio.TaskGroup | None = None
         self._lan: Lan | None = None
+        self.gateway: Gateway | None = None
 
     def begin(self, network: Network, group: asyncio.TaskGroup, addresses: Iterable[Address]) -> None:
         """Looks for members from here on. `addresses`: hints of the folders' keys."""
@@ -96,10 +99,18 @@ class Finder:
         if self._config.lan:
             self._lan = Lan(network.address, addresses=self.addresses, keys=self._discovery_keys, on_found=self._found)
             group.create_task(self._lan.run())
+        host, port = network.address
+        if self._config.port_mapping and not ip_address(host).is_loopback:
+            wanted = [(Protocol.UDP, port), (Protocol.TCP, port)]
+            self.gateway = Gateway(wanted, self._tell_of_ourselves)
+            group.create_task(self.gateway.run())
 
     def addresses(self) -> tuple[Address, ...]:
         """Where this device can be dialled."""
-        return own_addresses(*self._network.address) if self._network is not None else ()
+        if self._network is None:
+            return ()
+        mapped = self.gateway.addresses() if self.gateway is not None else ()
+        return (*own_addresses(*self._network.address), *mapped)
 
     def know(self, addresses: Iterable[Address], device: DeviceId | None = None) -> None:
         """These may lead to a member, to `device` where that is known."""

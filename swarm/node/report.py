@@ -70,7 +70,8 @@ def state_of(report: FolderReport) -> tuple[str, str | None]:
         path, why = status.troubles[0] if status.troubles else ("", "")
         return "syncing", f"{path}: {why}" if why else None
     if not status.settled:
-        return "scanning", None
+        why = f"{status.put_off} is written to all the time; it is sent when it rests, or now and then"
+        return "scanning", why if status.put_off else None
     if not status.members:
         return "waiting", "no other device is online"
     behind = [member.name for member in status.members if not member.identical]
@@ -143,6 +144,7 @@ def folder_object(report: FolderReport) -> dict[str, Any]:
 
 def _peer_objects(report: FolderReport) -> list[dict[str, Any]]:
     connected = {member.peer.hex(): member for member in report.status.members} if report.status else {}
+    behind = {peer.hex(): count for peer, count in report.status.behind.items()} if report.status else {}
     rows = []
     for device in dict.fromkeys([*connected, *report.members]):
         member, known = connected.get(device), report.members.get(device)
@@ -155,7 +157,9 @@ def _peer_objects(report: FolderReport) -> list[dict[str, Any]]:
                 "role": member.role.word if member else known.folders.get(report.folder, "") if known else "",
                 "connected": member is not None,
                 "in_sync": member is not None and member.identical,
+                "need_files": member.need_files if member else 0,
                 "need_bytes": member.need_bytes if member else 0,
+                "behind": 0 if member is not None and member.identical else behind.get(device),
                 "route": connection.route if connection else None,
                 "bulk": connection.bulk if connection else None,
                 "address": _address(connection.address) if connection else None,
