@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from swarm.wire.lane import Via
 
 Address: TypeAlias = tuple[str, int]  # an IP address as text, and a port
-Via: TypeAlias = Literal["udp", "tcp"]  # how a relay is reached
 
 
 @dataclass(frozen=True, slots=True)

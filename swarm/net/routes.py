@@ -126,6 +126,11 @@ class Routes:
         """Is the hop in use suspect?"""
         return self._suspect_since is not None
 
+    def has_answered(self, hop: Hop) -> bool:
+        """Has the peer ever answered a ping by it?"""
+        standing = self.known.get(hop)
+        return standing is not None and standing.answered_at != NEVER
+
     # -- what happens
 
     def seek(self, places: Places, now: float) -> list[Effect]:
@@ -164,9 +169,7 @@ class Routes:
             self.known.pop(hop, None)
             return []
         self.known[hop].shunned_until = math.inf
-        if self._suspect_since is None:
-            self._suspect_since = self._alarm_due = now
-        return self.turn(now)
+        return self.doubt(now)
 
     def moved(self, hop: Hop, now: float) -> None:
         """The peer was followed to another address, as it has proved above (`swarm.net.rebinding`)."""
@@ -185,6 +188,12 @@ class Routes:
             return []
         self.known[hop] = Standing(rank_of(hop))
         return [self._ping(hop, now)]
+
+    def doubt(self, now: float) -> list[Effect]:
+        """Something happened that may have ended every hop: it is seen to now."""
+        if self._suspect_since is None:
+            self._suspect_since = self._alarm_due = now
+        return self.turn(now)
 
     def sent(self, now: float) -> None:
         """Something that asks for an answer went out by the hop in use."""

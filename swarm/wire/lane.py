@@ -7,9 +7,11 @@ nodes are tested over an in-memory link that implements the same two Protocols.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal, Protocol
 
 Route = Literal["direct", "punched", "relayed", "tcp"]
+Via = Literal["udp", "tcp"]  # how a relay is reached
 
 
 class Lane(Protocol):
@@ -39,8 +41,25 @@ class Link(Protocol):
 
     dialled: bool  # True on the side that opened the link
     binding: bytes  # 32 bytes, the same on both sides and unknown to anybody else (the channel binding)
-    route: Route
-    address: tuple[str, int]  # where the peer is, as seen from here: host, port
+    on_route: Callable[[], None] | None  # called when `route`, `via`, `relay` or `address` are others; may be set
+
+    @property
+    def route(self) -> Route: ...
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where the peer is, as seen from here, or the relay that leads to it: host, port."""
+        ...
+
+    @property
+    def relay(self) -> str | None:
+        """The relay in use, for people; None for none."""
+        ...
+
+    @property
+    def via(self) -> Via | None:
+        """How the relay in use is reached."""
+        ...
 
     async def open_lane(self) -> Lane: ...
 
