@@ -25,16 +25,16 @@ from swarm.net.probe import Prober
 from swarm.net.router import VIRTUAL_ADDRESS
 
 if TYPE_CHECKING:
-    from aioquic.quic.events import ConnectionTerminated, QuicEvent
-
     import io
     from collections.abc import Callable
 
+    from aioquic.quic.events import ConnectionTerminated, QuicEvent
+
     from swarm.net.capped import CappedConnection
-    from swarm.net.hop import Channel, Hop, Places
     from swarm.net.limits import Limits
     from swarm.net.owner import Owner
     from swarm.net.router import Router
+    from swarm.wire.hop import Channel, Hop, Places
     from swarm.wire.lane import Route, Via
 
 UNSENT_HIGH = 1 << 20  # bytes written and not on the wire, of all lanes of a link, above which writers wait
@@ -139,7 +139,7 @@ class Connection:
             self._transmit_soon()
 
     def seek(self, places: Places) -> None:
-        """See `swarm.net.network.Routed`."""
+        """See `swarm.wire.lane.Link`."""
         if self._failure is None:
             self.router.seek(places)
             self._look_soon()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from swarm.net.hop import Channel
+from swarm.wire.hop import Channel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from swarm.net.datagrams import Datagrams
-    from swarm.net.hop import Address, Hop
+    from swarm.wire.hop import Address, Hop
 
 
 class Passage(Protocol):

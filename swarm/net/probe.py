@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from swarm.keys.derive import kdf
 
 if TYPE_CHECKING:
-    from swarm.net.hop import Address
+    from swarm.wire.hop import Address
 
 PING: Final = 0x24
 PONG: Final = 0x25

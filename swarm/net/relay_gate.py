@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Protocol
 from swarm.errors import BadPeer, Unavailable
 from swarm.keys.relay import RelayPass
 from swarm.net import relay_effect as effects
-from swarm.net.hop import Channel
 from swarm.net.relay_client import RelayClient, State
 from swarm.net.relay_stream import RelayStream
-from swarm.wire.relay_frame import AddressIs, parse, whoami_frame
+from swarm.wire.hop import Channel
+from swarm.wire.relay_frame import ADDRESS, AddressIs, parse, whoami_frame
 from swarm.wire.relay_message import Mode, Refusal
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     from swarm.config import RelayAddress
     from swarm.keys.device import DeviceKey
-    from swarm.net.hop import Address
     from swarm.net.network import GateWatcher
+    from swarm.wire.hop import Address
     from swarm.wire.lane import Via
 
 UDP_PATIENCE = 1.5  # seconds without an answer over UDP until TCP is tried beside it
@@ -82,8 +82,8 @@ class Gatekeeper(Protocol):
 
     def channel_lost(self, channel: Channel) -> None: ...
 
-    def located(self, gate: RelayGate, before: Address | None) -> None:
-        """The relay's address is known, or another."""
+    def located(self, gate: RelayGate) -> None:
+        """The relay's addresses are known, or others."""
 
 
 class RelayGate:
@@ -116,7 +116,7 @@ class RelayGate:
             token=pass_.token,
             topics=topics,
         )
-        self._addresses: list[Address] = []
+        self._addresses: list[Address] = []  # where the relay may be
         self._turn = 0  # which of them
         self._via: Via = "udp"
         self._stream: RelayStream | None = None
@@ -125,9 +125,12 @@ class RelayGate:
         self._wake: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._udp_heard = False  # since the last start over UDP
+        self._begun = False
+        self._changed = asyncio.Event()
         self._udp_again = UDP_AGAIN
         self._question = b""  # the WHOAMI under way
         self._closed = False
+        self.on_close: Callable[[RelayGate], None] = lambda _: None
         self._spawn(self._run())
 
     # -- `swarm.net.hops.Passage`
@@ -136,6 +139,11 @@ class RelayGate:
     def address(self) -> Address:
         """Where the relay is."""
         return self._addresses[self._turn % len(self._addresses)] if self._addresses else NOWHERE
+
+    @property
+    def addresses(self) -> tuple[Address, ...]:
+        """Where the relay may be, all of them."""
+        return tuple(self._addresses)
 
     @property
     def blocked(self) -> bool:
@@ -162,13 +170,14 @@ class RelayGate:
     def check(self) -> None:
         """See `swarm.net.network.Gate`."""
         self._udp_again = UDP_AGAIN
+        self._ask_over_udp()
         self._do(self._client.check(self._loop.time()))
 
     def close(self) -> None:
         """See `swarm.net.network.Gate`."""
         if self._closed:
             return
-        self._do(self._client.leave(self._loop.time()))
+        self._do(self._client.leave())
         self._closed = True
         self._lose_channels()
         for task in self._tasks:
@@ -177,6 +186,7 @@ class RelayGate:
             self._wake.cancel()
         if self._stream is not None:
             self._stream.close()
+        self.on_close(self)
 
     # -- doors
 
@@ -200,13 +210,13 @@ class RelayGate:
     def drop(self, channel: int) -> None:
         """The channel is not needed any more."""
         if self._channels.pop(channel, None) is not None:
-            self._do(self._client.close(channel, self._loop.time()))
+            self._do(self._client.close(channel))
 
     # -- what the socket and the stream have for us
 
     def datagram_received(self, data: bytes) -> None:
         """From the relay's address."""
-        if self._question and data[0] == 0x37 and self._is_answer(data):
+        if self._question and data[0] == ADDRESS and self._is_answer(data):
             self._question = b""
             self._udp_again = UDP_AGAIN
             if self._via == "tcp":
@@ -231,8 +241,7 @@ class RelayGate:
         """For `RelayStream`."""
         if stream is self._stream:
             self._stream = None
-            if self._via == "tcp" and not self._closed:
-                self._begin("udp")
+            self._back_to_udp()
 
     def _is_answer(self, data: bytes) -> bool:
         try:
@@ -247,44 +256,61 @@ class RelayGate:
         """Until it is closed."""
         await self._locate()
         self._begin("udp")
-        tcp_pause = TCP_AGAIN
+        pause = TCP_AGAIN
         while True:
-            await asyncio.sleep(UDP_PATIENCE)
             if self._via == "tcp":
-                await asyncio.sleep(self._udp_again)
-                self._udp_again = min(2 * self._udp_again, LATEST_UDP_AGAIN)
-                self._question = os.urandom(TRANSACTION_BYTES)
-                self._keeper.send_to_relay([whoami_frame(self._question)], self.address)
-            elif self._client.state is not State.REGISTERED and not self._udp_heard:
-                if await self._try_tcp():
-                    tcp_pause = TCP_AGAIN
-                    continue
-                self._turn += 1
-                if self._turn % max(1, len(self._addresses)) == 0:
-                    await asyncio.sleep(tcp_pause)
-                    tcp_pause = min(2 * tcp_pause, LATEST_TCP_AGAIN)
-                    await self._locate()
-                self._keeper.located(self, None)
-                if self._client.state is not State.REGISTERED:
+                await self._sleep(self._udp_again)
+                self._ask_over_udp()
+                continue
+            await self._sleep(UDP_PATIENCE)
+            if not self._is_silent():
+                pause = TCP_AGAIN
+            elif not await self._try_tcp():
+                if self._turn + 1 < len(self._addresses):
+                    self._turn += 1
                     self._begin("udp")
-            else:
-                self._udp_heard = self._client.state is State.REGISTERED
+                    continue
+                await self._sleep(pause)
+                pause = min(2 * pause, LATEST_TCP_AGAIN)
+                if self._turn and self._is_silent():
+                    self._turn = 0
+                    self._begin("udp")
+                await self._locate()
+
+    async def _sleep(self, seconds: float) -> None:
+        """Or until something is another."""
+        self._changed.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
+
+    def _is_silent(self) -> bool:
+        """Has the relay not answered over UDP?"""
+        return self._client.state is not State.REGISTERED and not self._udp_heard
+
+    def _ask_over_udp(self) -> None:
+        """Whether UDP works again: the answer leads back to it."""
+        if self._via == "tcp":
+            self._udp_again = min(2 * self._udp_again, LATEST_UDP_AGAIN)
+            self._question = os.urandom(TRANSACTION_BYTES)
+            self._keeper.send_to_relay([whoami_frame(self._question)], self.address)
 
     async def _locate(self) -> None:
-        """Looks the relay's name up, until there is an answer."""
+        """Looks the relay's name up, until there is an answer, now or before."""
         while True:
             try:
                 found = await self._keeper.resolve(self._place.host, self._place.port)
             except Unavailable as error:
-                if not self._addresses:
-                    self._change(GateState(trouble=error.message))
-                    await asyncio.sleep(RESOLVE_AGAIN)
-                    continue
-            else:
-                before = self.address if self._addresses else None
-                if found != self._addresses:
-                    self._addresses, self._turn = found, 0
-                self._keeper.located(self, before)
+                if self._addresses:
+                    return
+                self._change(GateState(trouble=error.message))
+                await self._sleep(RESOLVE_AGAIN)
+                continue
+            if found != self._addresses:
+                self._addresses, self._turn = found, 0
+                self._keeper.located(self)
+                if self._begun:
+                    self._begin("udp")
             return
 
     async def _try_tcp(self) -> bool:
@@ -303,7 +329,9 @@ class RelayGate:
 
     def _begin(self, via: Via) -> None:
         """Registers anew, over UDP or over the stream."""
+        self._begun = True
         self._via = via
+        self._changed.set()
         self._udp_heard = False
         if via == "udp" and self._stream is not None:
             stream, self._stream = self._stream, None
@@ -334,13 +362,13 @@ class RelayGate:
                 self._change(GateState(self._via, reserved, refusal, "", self.address, observed))
             case effects.Observed(address):
                 state = self.state
-                self._change(
-                    GateState(state.via, state.reserved, state.refusal, state.trouble, state.address, address)
-                )
+                self._change(GateState(state.via, state.reserved, state.refusal, state.trouble, state.address, address))
             case effects.Failed(refusal):
                 self._change(GateState(refusal=refusal, address=self.address))
                 if refusal is Refusal.NO_ANSWER:
                     self._udp_heard = False
+                    if self._via == "tcp":
+                        self._loop.call_soon(self._back_to_udp)
             case effects.Lost(refusal):
                 self._lose_channels()
                 self._udp_heard = False
@@ -377,6 +405,10 @@ class RelayGate:
                 if not answer.done():
                     answer.set_exception(Unavailable(f"the relay {self.title} was lost"))
         self._knocks.clear()
+
+    def _back_to_udp(self) -> None:
+        if self._via == "tcp" and not self._closed:
+            self._begin("udp")
 
     def _send(self, frames: Sequence[bytes]) -> None:
         if self._via == "tcp":

@@ -14,7 +14,7 @@ from swarm.wire.relay_frame import in_stream, stream_reader
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from swarm.net.hop import Address
+    from swarm.wire.hop import Address
 
 DIAL_SECONDS = 5.0  # for TCP and TLS
 UNSENT = 256 << 10  # bytes that wait for the relay to take them; above, links wait, and what comes anyway is dropped

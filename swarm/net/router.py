@@ -1,9 +1,9 @@
 """What carries one connection's datagrams: the layer below QUIC, where routes change and QUIC never knows.
 
 aioquic takes addresses for opaque and compares them only; every connection is given the same one for life, and its
-router decides where a datagram really goes. Until the peer is trusted, that is where it was dialled or first heard from.
-From then on `swarm.net.routes` looks for the best hop, and `swarm.net.rebinding` follows a peer whose address changes
-below us; here is the shell of both.
+router decides where a datagram really goes. Until the peer is trusted, that is where it was dialled or first heard
+from. From then on `swarm.net.routes` looks for the best hop, and `swarm.net.rebinding` follows a peer whose address
+changes below us; here is the shell of both.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ import math
 import os
 from typing import TYPE_CHECKING, Protocol
 
-from swarm.net.hop import Channel, Places
-from swarm.net.probe import Prober
 from swarm.net.rebinding import Rebinding
 from swarm.net.routes import Effect, Open, Rank, Routes, Send, Use
+from swarm.wire.hop import Channel, Places
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from swarm.net.capped import CappedConnection
-    from swarm.net.hop import Address, Door, Hop
     from swarm.net.hops import Hops
+    from swarm.net.probe import Prober
+    from swarm.wire.hop import Address, Door, Hop
     from swarm.wire.lane import Route, Via
 
 VIRTUAL_ADDRESS = ("peer", 0)  # what aioquic sees; not an IP address, so that no preferred address is ever followed

@@ -21,13 +21,13 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, TypeAlias
 
-from swarm.net.hop import Channel, Hop, Places
 from swarm.net.probe import TRANSACTION_BYTES, Prober
+from swarm.wire.hop import Channel, Hop, Places
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from swarm.net.hop import Address
+    from swarm.wire.hop import Address
 
 HUNT_PAUSE = 0.05  # seconds between pings while a hunt is on
 HUNT_SECONDS = 3.0

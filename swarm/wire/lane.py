@@ -7,8 +7,12 @@ nodes are tested over an in-memory link that implements the same two Protocols.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from swarm.wire.hop import Places
 
 Route = Literal["direct", "punched", "relayed", "tcp"]
 Via = Literal["udp", "tcp"]  # how a relay is reached
@@ -69,6 +73,10 @@ class Link(Protocol):
 
     def trust(self) -> None:
         """The peer is authenticated: lifts the limits on strangers (one lane, 4 KiB, 5 seconds)."""
+        ...
+
+    def seek(self, places: Places) -> None:
+        """The peer says where it may be reached: the best way there is found, and used. Only after `trust`."""
         ...
 
     def round_trip(self) -> float | None:

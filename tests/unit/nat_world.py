@@ -5,17 +5,18 @@ from __future__ import annotations
 import heapq
 import random
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING
 
-from swarm.net.hop import Channel, Places
 from swarm.net.probe import Prober
 from swarm.net.routes import Effect, Open, Routes, Send, Use
+from swarm.wire.hop import Channel, Places
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from swarm.net.hop import Address, Hop
+    from swarm.wire.hop import Address, Hop
 
 BINDING = bytes(range(32))
 STEP = 0.01  # seconds one way
@@ -85,9 +86,7 @@ class Side:
             match effect:
                 case Send(hop, data):
                     self.sent.append(effect)
-                    self.world.carry(
-                        self, hop, lambda side, by, data=data: side.act(side.routes.probe(data, by, self.world.now))
-                    )
+                    self.world.carry(self, hop, partial(_probe, data))
                 case Use():
                     self.used.append((self.world.now, effect))
                 case Open():
@@ -104,6 +103,10 @@ class Side:
         self.act(self.routes.heard(by, self.world.now))
         if not text.startswith("ack"):
             self.world.carry(self, self.routes.active, lambda side, by: side.hear("ack " + text, by))
+
+
+def _probe(data: bytes, side: Side, by: Hop) -> None:
+    side.act(side.routes.probe(data, by, side.world.now))
 
 
 class World:
