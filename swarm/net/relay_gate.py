@@ -214,16 +214,14 @@ class RelayGate:
 
     # -- what the socket and the stream have for us
 
-    def datagram_received(self, data: bytes) -> None:
-        """From the relay's address."""
-        if self._question and data[0] == ADDRESS and self._is_answer(data):
-            self._question = b""
-            self._udp_again = UDP_AGAIN
-            if self._via == "tcp":
-                self._begin("udp")
-        elif self._via == "udp":
+    def datagram_received(self, data: bytes) -> bool:
+        """From the relay's address. False for an answer to somebody else's question."""
+        if data[0] == ADDRESS:
+            return self._address_received(data)
+        if self._via == "udp":
             self._udp_heard = True
             self._do(self._client.frame_received(data, self._loop.time()))
+        return True
 
     def frames_received(self, stream: RelayStream, frames: list[bytes]) -> None:
         """For `RelayStream`."""
@@ -243,12 +241,19 @@ class RelayGate:
             self._stream = None
             self._back_to_udp()
 
-    def _is_answer(self, data: bytes) -> bool:
+    def _address_received(self, data: bytes) -> bool:
+        """UDP works again, if it is the answer to our question."""
         try:
             frame = parse(data)
         except BadPeer:
+            return True
+        if not isinstance(frame, AddressIs) or frame.transaction != self._question:
             return False
-        return isinstance(frame, AddressIs) and frame.transaction == self._question
+        self._question = b""
+        self._udp_again = UDP_AGAIN
+        if self._via == "tcp":
+            self._begin("udp")
+        return True
 
     # -- UDP or TCP
 

@@ -109,8 +109,12 @@ class Router:
 
     def follow(self, hop: Hop) -> None:
         """An authentic packet, newer than all before, came from there. Only after `trusted`."""
-        routes, now = self._routes, self._loop.time()
+        routes = self._routes
         assert routes is not None
+        if hop == self.hop and not self._rebinding.in_question:  # nearly every packet
+            routes.alive()
+            return
+        now = self._loop.time()
         if not isinstance(self.hop, Channel) and not isinstance(hop, Channel):
             if self._quic.challenge_met() and (proved := self._rebinding.proved()) is not None:
                 routes.moved(proved, now)

@@ -182,7 +182,7 @@ class Routes:
     def heard(self, hop: Hop, now: float) -> list[Effect]:
         """An authentic packet of the peer came by it, newer than those before."""
         if hop == self.active:
-            self._alive()
+            self.alive()
             return []
         if hop in self.known or not self._has_room():
             return []
@@ -274,7 +274,7 @@ class Routes:
             dialled = hop in self._places.own or seen in self._own()
             standing.rank = Rank.DIRECT if dialled else Rank.PUNCHED
         if hop == self.active:
-            self._alive()
+            self.alive()
             return []
         if self._suspect_since is not None:
             return self._fail_over(now)
@@ -317,7 +317,8 @@ class Routes:
             return math.inf
         return self._unanswered_since + max(SUSPICION, SUSPICION_TRIPS * (self.known[self.active].round_trip or 0.0))
 
-    def _alive(self) -> None:
+    def alive(self) -> None:
+        """Something came by the hop in use."""
         self._unanswered_since = self._suspect_since = None
         self._alarm_due = math.inf
         self._open_due = NEVER
@@ -340,7 +341,7 @@ class Routes:
 
     def _take(self, hop: Hop, now: float) -> None:
         self.active = hop
-        self._alive()
+        self.alive()
         if self._content():
             self._hunt_due = math.inf
         elif self._hunt_due == math.inf and self._straight():
