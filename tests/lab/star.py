@@ -38,9 +38,12 @@ class Star:
         command = ["sysctl", "-q", "-w", f"net.ipv4.ip_forward={int(yes)}"]
         subprocess.run([*self.hub.inside, *command], check=True, capture_output=True, timeout=20)
 
-    def rule(self, machine: Machine, *rule: str) -> None:
-        """A rule of iptables there."""
-        subprocess.run([*machine.inside, "iptables", *rule], check=True, capture_output=True, timeout=20)
+    def block_udp(self, machine: Machine) -> None:
+        """As a strict firewall in front of it."""
+        rules = "add table inet lab; add chain inet lab {0} {{ type filter hook {0} priority 0; }}; "
+        rules += "add rule inet lab {0} iifname eth0 meta l4proto udp drop"
+        command = [*machine.inside, "nft", rules.format("input")]
+        subprocess.run(command, check=True, capture_output=True, timeout=20)
 
     def remove(self) -> None:
         for wire in self._wires:

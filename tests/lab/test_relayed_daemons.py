@@ -117,7 +117,7 @@ def test_a_relay_that_is_killed_in_mid_transfer_and_started_again_costs_no_byte(
 
 
 def test_where_udp_is_blocked_the_relay_is_reached_over_tcp(stage: Stage) -> None:
-    stage.star.rule(stage.star.two, "-A", "OUTPUT", "-p", "udp", "-j", "DROP")
+    stage.star.block_udp(stage.star.two)
     anna, bob = stage.share()
     until(lambda: same(anna, bob, "a.txt"), "the file came through the relay", 20)
     peer = bob.status()["folders"][0]["peers"][0]
