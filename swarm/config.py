@@ -21,13 +21,19 @@ FILE: Final = "config.toml"
 OPTION: Final = "swarm run"  # its options
 DEFAULT_PORT: Final = 47474  # UDP and TCP
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
+SLOWEST_RATE: Final = 16_000  # bytes/s: the largest chunk of a usual file in 16 seconds
 MAX_ADDRESSES: Final = 64  # in one list; more than anybody dials, and a typo in a generated file stays harmless
 
-_KEYS: Final = ("listen", "bootstrap", "relay", "peers", "dht", "lan", "no-dht", "no-lan", "up", "down", "log-level")
+_KEYS: Final = (
+    *("listen", "bootstrap", "relay", "peers", "dht", "lan", "no-dht", "no-lan"),
+    *("port-mapping", "no-port-mapping", "up", "down", "log-level"),
+)
 _HOST: Final = re.compile(r"[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}(%[A-Za-z0-9._-]{1,32})?\]")
 _RELAY_KEY: Final = re.compile(r"[A-Za-z0-9._=-]{1,128}")
 _RATE: Final = re.compile(r"(\d{1,12}(?:\.\d{1,3})?) ?([KMG]?)(?:B|B/s)?")
+_RATE_EXAMPLE: Final = '"2.5 MB/s", or bytes a second'
 _UNITS: Final = {"": 1, "K": 1000, "M": 1000**2, "G": 1000**3}
+Given = TypeVar("Given")
 Parsed = TypeVar("Parsed")
 
 
@@ -70,6 +76,7 @@ class Config:
     peers: tuple[HostPort, ...] = ()  # further addresses to dial, whichever member is there
     dht: bool = True
     lan: bool = True
+    port_mapping: bool = True  # the router is asked to let others in
     up: int | None = None  # bytes/s; None: no limit
     down: int | None = None  # bytes/s
     log_level: str = "info"  # one of LOG_LEVELS
@@ -83,9 +90,13 @@ class Config:
         relay: tuple[RelayAddress, ...] = (),
         no_dht: bool = False,
         no_lan: bool = False,
+        no_port_mapping: bool = False,
+        up: int | None = None,
+        down: int | None = None,
     ) -> Config:
         """These settings with what the command line says on top; None and False say nothing."""
-        given = {"listen": listen, "log-level": log_level, "dht": no_dht, "lan": no_lan, "relay": relay}
+        given: dict[str, object] = {"listen": listen, "log-level": log_level, "dht": no_dht, "lan": no_lan}
+        given |= {"port-mapping": no_port_mapping, "up": up, "down": down, "relay": relay}
         return replace(
             self,
             listen=listen or self.listen,
@@ -94,6 +105,9 @@ class Config:
             relay=relay or self.relay,
             dht=self.dht and not no_dht,
             lan=self.lan and not no_lan,
+            port_mapping=self.port_mapping and not no_port_mapping,
+            up=up or self.up,
+            down=down or self.down,
             sources={**self.sources, **dict.fromkeys((key for key, value in given.items() if value), OPTION)},
         )
 
@@ -107,6 +121,7 @@ def described(config: Config, home: str, name: str) -> dict[str, Any]:
         "relay": [relay.public for relay in config.relay],
         "dht": config.dht,
         "lan": config.lan,
+        "port-mapping": config.port_mapping,
         "up": config.up,
         "down": config.down,
         "log-level": config.log_level,
@@ -151,6 +166,24 @@ def parse_relay(text: str) -> RelayAddress:
     return RelayAddress(_host_port(address, "HOST:PORT~KEY", lowest_port=1, host_optional=False), key)
 
 
+def parse_rate(text: str) -> int:
+    """Bytes a second: `2.5M`, `300 KB/s`, or a plain number. Raises UserError."""
+    match = _RATE.fullmatch(text)
+    if match is None:
+        raise UserError(f"{_quoted(text)} is no rate", f"it looks like this: {_RATE_EXAMPLE}", EXIT_USAGE)
+    return _fast_enough(int(float(match[1]) * _UNITS[match[2]]))
+
+
+def _fast_enough(rate: int) -> int:
+    if rate < SLOWEST_RATE:
+        raise UserError(
+            f"{rate} bytes a second are too few",
+            f"{SLOWEST_RATE // 1000}K at least, or others take this device for stuck; swarm pause stops all of it",
+            EXIT_USAGE,
+        )
+    return rate
+
+
 def _config(settings: dict[str, Any]) -> Config:
     listen = _typed(settings, "listen", str, f'listen = "0.0.0.0:{DEFAULT_PORT}"')
     level = _typed(settings, "log-level", str, 'log-level = "info"')
@@ -166,6 +199,7 @@ def _config(settings: dict[str, Any]) -> Config:
         peers=_addresses(settings, "peers"),
         dht=_switch(settings, "dht"),
         lan=_switch(settings, "lan"),
+        port_mapping=_switch(settings, "port-mapping"),
         up=_rate(settings, "up"),
         down=_rate(settings, "down"),
         log_level=level or Config().log_level,
@@ -215,9 +249,9 @@ def _addresses(settings: dict[str, Any], key: str) -> tuple[HostPort, ...]:
     return tuple(_in_file(key, _dialled, item) for item in _texts(settings, key, "192.0.2.7:47474"))
 
 
-def _in_file(key: str, parse: Callable[[str], Parsed], text: str) -> Parsed:
+def _in_file(key: str, parse: Callable[[Given], Parsed], value: Given) -> Parsed:
     try:
-        return parse(text)
+        return parse(value)
     except UserError as error:
         raise UserError(f"config.toml: {key}: {error.message}", error.hint) from error
 
@@ -226,13 +260,11 @@ def _rate(settings: dict[str, Any], key: str) -> int | None:
     value = settings.get(key)
     if value is None:
         return None
-    example = UserError(f"config.toml: {key} is no rate", f'it looks like this: {key} = "2.5 MB/s", or bytes a second')
     if type(value) is int and value > 0:
-        return value
-    match = _RATE.fullmatch(value) if isinstance(value, str) else None
-    if match is None or float(match[1]) == 0:
-        raise example
-    return max(1, int(float(match[1]) * _UNITS[match[2]]))
+        return _in_file(key, _fast_enough, value)
+    if not isinstance(value, str):
+        raise UserError(f"config.toml: {key} is no rate", f"it looks like this: {key} = {_RATE_EXAMPLE}")
+    return _in_file(key, parse_rate, value)
 
 
 def _dialled(text: str) -> HostPort:

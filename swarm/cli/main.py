@@ -36,6 +36,7 @@ VERBS: Final = {
     "scan": "look through a folder now",
     "move": "say that a folder lives elsewhere",
     "logs": "what the background daemon says",
+    "doctor": "what keeps devices apart or slow, and what to do",
     "config": "the settings that hold, and where they are from",
     "service": "start the daemon with this machine",
     "completion": "print what makes a shell complete these commands",
@@ -79,6 +80,10 @@ def _dispatch(arguments: list[str]) -> int:
             module = import_module(f"swarm.cli.{name}")
             module.configure(child)
             child.set_defaults(run=module.run)
+            if not {"-h", "--help"}.isdisjoint(arguments):
+                from swarm.cli.examples import below
+
+                child.epilog = below(name, child.epilog)
     if verb is not None and verb not in VERBS:
         raise _unknown(verb)
     try:

@@ -12,6 +12,7 @@ import contextlib
 import logging
 import os
 import time
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from swarm.discovery.lan import Lan
@@ -19,6 +20,8 @@ from swarm.discovery.nearby import networks
 from swarm.errors import Unavailable
 from swarm.ids import DeviceId
 from swarm.net.echo import Echo
+from swarm.net.gateway import Gateway
+from swarm.net.nat_pmp import Protocol
 from swarm.node.absence import Absence
 from swarm.node.dialer import Dialer
 from swarm.node.own_address import own_addresses
@@ -77,7 +80,8 @@ class Finder:
         self._make_peer = make_peer
         self._on_absence = on_absence
         self.doors: Callable[[DeviceId], Iterable[Door]] = lambda _: ()  # where a device may be, at the relays in use
-        self.on_wake: Callable[[], None] = lambda: None  # this machine slept, or its addresses changed
+        self.on_moved: Callable[[], None] = lambda: None  # this machine is reached elsewhere
+        self.on_wake: Callable[[], None] = lambda: None  # it slept, or its addresses changed
         self._loop = asyncio.get_running_loop()
         self._dialer = Dialer()
         self._echo = Echo(os.urandom(32))
@@ -86,6 +90,7 @@ class Finder:
         self._network: Network | None = None
         self._group: asyncio.TaskGroup | None = None
         self._lan: Lan | None = None
+        self.gateway: Gateway | None = None
 
     def begin(self, network: Network, group: asyncio.TaskGroup, addresses: Iterable[Address]) -> None:
         """Looks for members from here on. `addresses`: hints of the folders' keys."""
@@ -100,10 +105,18 @@ class Finder:
         if self._config.lan:
             self._lan = Lan(network.address, addresses=self.addresses, keys=self._discovery_keys, on_found=self._found)
             group.create_task(self._lan.run())
+        host, port = network.address
+        if self._config.port_mapping and not ip_address(host).is_loopback:
+            wanted = [(Protocol.UDP, port), (Protocol.TCP, port)]
+            self.gateway = Gateway(wanted, self._tell_of_ourselves)
+            group.create_task(self.gateway.run())
 
     def addresses(self) -> tuple[Address, ...]:
         """Where this device can be dialled."""
-        return own_addresses(*self._network.address) if self._network is not None else ()
+        if self._network is None:
+            return ()
+        mapped = self.gateway.addresses() if self.gateway is not None else ()
+        return (*own_addresses(*self._network.address), *mapped)
 
     def know(self, addresses: Iterable[Address], device: DeviceId | None = None) -> None:
         """These may lead to a member, to `device` where that is known."""
@@ -207,6 +220,7 @@ class Finder:
             peer.flush()
 
     def _tell_of_ourselves(self) -> None:
+        self.on_moved()
         for peer in self._peers.values():
             places = tuple(tellable(self.addresses(), peer))[:MAX_PLACES]
             for folder in list(peer.folders)[:1]:

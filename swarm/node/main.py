@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("swarm.node")
 
-WITHOUT_EFFECT = ("bootstrap", "up", "down")  # read from config.toml, so that a later version may use them
+WITHOUT_EFFECT = ("bootstrap",)  # read from config.toml, so that a later version may use them
 SWITCH_INTERVAL = 0.001  # seconds; a thread back from a system call waits this long for one that computes, not 5 ms
 PORT_FILE = "port"  # in the home: the port that was free the last time, so that peers find us again
 
@@ -77,6 +77,7 @@ async def _listen(home: Home, config: Config, node: Node) -> Endpoint:
     if network.address[1] != port or not config.listen_given:
         with contextlib.suppress(OSError):
             (home.path / PORT_FILE).write_text(f"{network.address[1]}\n")
+    log.info("listening at %s port %d", *network.address)
     return network
 
 

@@ -16,10 +16,12 @@ from swarm.errors import SwarmError, UserError
 from swarm.keys.certificate import Certificate
 from swarm.keys.device import DeviceKey
 from swarm.keys.role import Role
+from swarm.net.rate import Bucket
 from swarm.node.address_book import AddressBook
 from swarm.node.finder import Finder
 from swarm.node.folder_thread import FolderThread
 from swarm.node.peer import Peer
+from swarm.node.preview import PreviewThread
 from swarm.node.relay_list import RelayList, learned
 from swarm.node.relays import Relays
 from swarm.node.rendezvous import Rendezvous
@@ -30,15 +32,17 @@ from swarm.sync.events import Accuse, ScanWanted
 from swarm.sync.folder import Identity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from swarm.config import Config
     from swarm.disk.home import FolderHome, Home
     from swarm.ids import DeviceId, FolderId
     from swarm.keys.chain import FolderKeys
+    from swarm.keys.hints import Hints
     from swarm.net.network import Network
     from swarm.net.tcp_listener import TcpListener
     from swarm.node.folder_thread import NetworkEffect
+    from swarm.node.mailbox import Mailbox
     from swarm.wire.lane import Link
 
 log = logging.getLogger("swarm.node")
@@ -62,6 +66,7 @@ class Node:
         self.name = name
         self.device = DeviceKey.create(home.seed)
         self.folders: dict[FolderId, SharedFolder] = {}
+        self.previews: dict[FolderId, PreviewThread] = {}  # of folders that somebody thinks of joining
         self.peers: dict[DeviceId, Peer] = {}
         self.book = AddressBook(home.path)
         self.stopping = asyncio.Event()
@@ -76,13 +81,14 @@ class Node:
         self._listener: TcpListener | None = None
         self._group: asyncio.TaskGroup | None = None
         self._readers = ThreadPoolExecutor(READERS, "serve")
+        self._up, self._down = (Bucket(rate) if rate else None for rate in (config.up, config.down))
         self._loop = asyncio.get_running_loop()
         self.finder = Finder(
             config,
             self.device.id,
             self.book,
             self.peers,
-            keys=lambda: [folder.keys for folder in self._active()],
+            keys=self._offered,
             make_peer=self._make_peer,
             on_absence=self._scan_all,
         )
@@ -90,14 +96,15 @@ class Node:
         self.relays = Relays(
             self.device,
             [*config.relay, *self.relay_list.places],
-            keys=lambda: [folder.keys for folder in self._active()],
+            keys=self._offered,
             lonely=self._lonely,
             on_change=self._reachable_otherwise,
             on_found=self.finder.know_doors,
         )
         self.rendezvous = Rendezvous(self.relays, self.book, self.peers, self.finder)
         self.finder.doors = self.relays.doors
-        self.finder.on_wake = self._woken
+        self.finder.on_moved = self.rendezvous.changed
+        self.finder.on_wake = self.relays.check
 
     # -- life
 
@@ -113,7 +120,7 @@ class Node:
                 network.own_addresses = self.finder.addresses
                 self.finder.begin(network, group, hints)
                 for folder in self.folders.values():
-                    self.learn_relays(folder)
+                    self.learn_relays(folder.hints)
                 self.rendezvous.begin()
                 group.create_task(self.relays.run(network))
                 group.create_task(self._save_now_and_then())
@@ -156,25 +163,36 @@ class Node:
 
     def start_folder(self, folder: SharedFolder, created: bool = False) -> None:
         """Its thread, and its part in each session."""
-        identity = Identity(
-            keys=folder.keys,
-            device=self.device,
-            name=self.name,
-            incarnation=(time.time_ns() // 1_000_000) << 20 | int.from_bytes(os.urandom(2), "big"),
-            cloned=False,
-            created=created,
-        )
+        identity = self._identity(folder.keys, created)
         folder.thread = FolderThread(
             folder.home, folder.root, identity, outlet=self._from_thread, on_status=self._status_changed
         )
         folder.thread.start()
+        self._offer(folder.keys)
+        self._notify_soon()
+
+    def _offer(self, keys: FolderKeys) -> None:
         self.finder.shared()
         self.relays.refresh()
         self.relays.hurry()
         for peer in self._open:
-            peer.session.offer(folder.keys, self._certificate(folder.keys))
+            peer.session.offer(keys, self._certificate(keys))
             peer.flush()
-        self._notify_soon()
+
+    def start_preview(self, keys: FolderKeys, root: str) -> PreviewThread:
+        """Takes part in the folder's conversation until `end_preview`, and touches nothing of `root`."""
+        preview = PreviewThread(self.home, root, self._identity(keys, created=False), self._from_thread)
+        self.previews[keys.folder_id] = preview
+        preview.start()
+        self._offer(keys)
+        return preview
+
+    async def end_preview(self, folder: FolderId) -> None:
+        for peer in self._open:
+            peer.withdraw(folder)
+        preview = self.previews.pop(folder)
+        self.finder.shared()
+        await asyncio.to_thread(preview.stop)
 
     async def halt_folder(self, folder: SharedFolder) -> None:
         """Takes it out of each session and ends its thread. Raises UserError where the thread does not end."""
@@ -213,6 +231,16 @@ class Node:
         await asyncio.to_thread(folder.home.set_paused, None)
         self.start_folder(folder)
 
+    def _identity(self, keys: FolderKeys, created: bool) -> Identity:
+        return Identity(
+            keys=keys,
+            device=self.device,
+            name=self.name,
+            incarnation=(time.time_ns() // 1_000_000) << 20 | int.from_bytes(os.urandom(2), "big"),
+            cloned=False,
+            created=created,
+        )
+
     def _certificate(self, keys: FolderKeys) -> bytes:
         if not keys.role.holds(Role.WRITE):
             return b""
@@ -222,16 +250,24 @@ class Node:
         """Those that are not paused."""
         return [folder for folder in self.folders.values() if folder.thread is not None]
 
+    def _offered(self) -> list[FolderKeys]:
+        """Of all that this device has a part in."""
+        previews = [preview.identity.keys for preview in self.previews.values()]
+        return [*(folder.keys for folder in self._active()), *previews]
+
+    def _inbox(self, folder: FolderId) -> Mailbox | None:
+        return self._thread(folder) or self.previews.get(folder)
+
     def _thread(self, folder: FolderId) -> FolderThread | None:
         known = self.folders.get(folder)
         return known.thread if known is not None else None
 
-    def _from_thread(self, thread: FolderThread, effects: list[NetworkEffect]) -> None:
+    def _from_thread(self, thread: Mailbox, effects: Sequence[NetworkEffect]) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is connected any more
             self._loop.call_soon_threadsafe(self._deliver, thread, effects)
 
-    def _deliver(self, thread: FolderThread, effects: list[NetworkEffect]) -> None:
-        if self._thread(thread.identity.keys.folder_id) is not thread:
+    def _deliver(self, thread: Mailbox, effects: Sequence[NetworkEffect]) -> None:
+        if self._inbox(thread.identity.keys.folder_id) is not thread:
             return  # it was halted since
         for effect in effects:
             peer = self.peers.get(effect.peer)
@@ -266,23 +302,19 @@ class Node:
 
     # -- relays
 
-    def learn_relays(self, folder: SharedFolder) -> None:
-        """Those in the hints of its key."""
-        hints = [learned(relay.host, relay.port, relay.key) for relay in folder.hints.relays]
-        self.relays.learn(place for place in hints if place is not None)
+    def learn_relays(self, hints: Hints) -> None:
+        """Those in the hints of a key."""
+        places = [learned(relay.host, relay.port, relay.key) for relay in hints.relays]
+        self.relays.learn(place for place in places if place is not None)
 
     def _lonely(self) -> list[FolderKeys]:
         """Folders with nobody connected."""
         met = {folder for peer in self.peers.values() for folder in peer.folders}
-        return [folder.keys for folder in self._active() if folder.keys.folder_id not in met]
+        return [keys for keys in self._offered() if keys.folder_id not in met]
 
     def _reachable_otherwise(self) -> None:
         self.rendezvous.changed()
         self._notify_soon()
-
-    def _woken(self) -> None:
-        self.relays.check()
-        self.rendezvous.changed()
 
     def _rerouted(self, peer: Peer) -> None:
         log.info("%s: %s", peer.title, peer.link.route)
@@ -306,20 +338,24 @@ class Node:
             device=self.device,
             name=self.name,
             nonce=self._nonce,
-            folders={folder.keys.folder_id: folder.keys for folder in self._active()},
-            certificates={folder.keys.folder_id: self._certificate(folder.keys) for folder in self._active()},
+            folders={keys.folder_id: keys for keys in self._offered()},
+            certificates={keys.folder_id: self._certificate(keys) for keys in self._offered()},
             binding=link.binding,
             dialled=link.dialled,
             random=os.urandom,
             addresses=self.finder.addresses(),
             software=swarm.__version__,
+            clock=int(time.time() * 1000),
         )
         peer = Peer(
             link,
             session,
             find=self._thread,
+            inbox=self._inbox,
             readers=self._readers,
             listener=self._listener,
+            up=self._up,
+            down=self._down,
             on_ready=self._peer_ready,
             on_joined=self._peer_joined,
             on_told=self.finder.told,
@@ -356,6 +392,8 @@ class Node:
 
     def _peer_joined(self, peer: Peer, folder: FolderId, role: Role) -> None:
         assert peer.device is not None
+        if folder in self.previews:
+            return  # whoever it is becomes an acquaintance by a join, not by a look
         self.book.joined(peer.device, folder, role.word)
         self.finder.joined(peer, folder)
         self._met.set()

@@ -39,6 +39,7 @@ class PeerReady:
     version: int  # of the protocol: the highest that both sides speak
     software: str
     addresses: tuple[Address, ...]  # where the peer says it listens; unproved
+    clock: int = 0  # milliseconds since 1970 by its clock when the session began; 0: not told
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,7 @@ class SessionHello:
     addresses: Annotated[
         tuple[tuple[Annotated[str, AtMost(MAX_HOST)], Annotated[int, UpTo(65535)]], ...], AtMost(MAX_ADDRESSES)
     ]
+    clock: Annotated[int, UpTo(2**63 - 1)] = 0  # milliseconds since 1970 when the session began; 0: not told
 
 
 @message(SESSION_MESSAGES, 2)

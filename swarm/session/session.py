@@ -89,13 +89,15 @@ class Session:
         addresses: Iterable[Address] = (),
         versions: Versions = VERSIONS,
         software: str = swarm.__version__,
+        clock: int = 0,
     ) -> None:
         """`nonce`: 8 bytes drawn once a process. `certificates`: needed where our keys give write. `binding`: 32 bytes.
 
-        `random(n)` gives n random bytes. `addresses`: where we listen, which the peer may tell others.
+        `random(n)` gives n random bytes. `addresses`: where we listen, which the peer may tell others. `clock`: ms
+        since 1970, so that the peer can tell its user when the two disagree.
         """
         self.state = State.STRANGER
-        self._hello = greeting.hello(name, software, nonce, addresses, versions)
+        self._hello = greeting.hello(name, software, nonce, addresses, versions, clock)
         self._versions = versions
         sides = Sides(*((DIALLER, LISTENER) if dialled else (LISTENER, DIALLER)), binding)
         self._membership = Membership(folders, certificates, sides, random)
@@ -214,7 +216,7 @@ class Session:
             close = Close(Cause.INCOMPATIBLE, self._refusal(theirs, ours_is_old))
             return [Incompatible(peer, name, software, ours_is_old), *self._end(close)]
         self.state = State.INTRODUCED
-        return [PeerReady(peer, name, hello.nonce, version, software, _addresses(hello.addresses))]
+        return [PeerReady(peer, name, hello.nonce, version, software, _addresses(hello.addresses), hello.clock)]
 
     def _converse(self, payload: bytes) -> list[Event]:
         message = (SESSION_MESSAGES if _number(payload) <= LAST_NUMBER else FOLDER_MESSAGES).unpack(payload)
