@@ -146,6 +146,7 @@ def folder_object(report: FolderReport) -> dict[str, Any]:
 
 def _peer_objects(report: FolderReport) -> list[dict[str, Any]]:
     connected = {member.peer.hex(): member for member in report.status.members} if report.status else {}
+    behind = {peer.hex(): count for peer, count in report.status.behind.items()} if report.status else {}
     rows = []
     for device in dict.fromkeys([*connected, *report.members]):
         member, known = connected.get(device), report.members.get(device)
@@ -158,7 +159,9 @@ def _peer_objects(report: FolderReport) -> list[dict[str, Any]]:
                 "role": member.role.word if member else known.folders.get(report.folder, "") if known else "",
                 "connected": member is not None,
                 "in_sync": member is not None and member.identical,
+                "need_files": member.need_files if member else 0,
                 "need_bytes": member.need_bytes if member else 0,
+                "behind": 0 if member is not None and member.identical else behind.get(device),
                 "route": connection.route if connection else None,
                 "via": connection.via if connection else None,
                 "relay": connection.relay if connection else None,
