@@ -70,7 +70,8 @@ def state_of(report: FolderReport) -> tuple[str, str | None]:
         path, why = status.troubles[0] if status.troubles else ("", "")
         return "syncing", f"{path}: {why}" if why else None
     if not status.settled:
-        return "scanning", None
+        why = f"{status.put_off} is written to all the time; it is sent when it rests, or now and then"
+        return "scanning", why if status.put_off else None
     if not status.members:
         return "waiting", "no other device is online"
     behind = [member.name for member in status.members if not member.identical]

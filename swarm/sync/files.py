@@ -43,6 +43,8 @@ class Traits:
     folds_unicode: bool = False  # NFC and NFD of a name are one name
     mtime_granularity_ns: int = 1
     symlinks: bool = True
+    trims: bool = False  # dots and blanks at the end of a name are dropped without a word
+    modes: bool = True  # permission bits stay as they are set
 
 
 class Reader(Protocol):

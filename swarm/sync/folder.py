@@ -114,6 +114,7 @@ class FolderStatus:
     local_changes: int  # paths that the user of a reader changed, which no other device gets
     changed_paths: tuple[str, ...]  # the first few of them
     settled: bool  # nothing on the disk waits to be looked at
+    put_off: str  # a file that is written to all the time, and waits for its next version
     scanning: bool  # the first walk is not done
     holding: bool  # waits for a member before it says what is here
     health: str  # "" or why the folder is not there
@@ -184,6 +185,7 @@ class Folder:
         self.observer = Observer(
             store,
             self.ledger,
+            traits=traits,
             holding=store.get("holding") is not None,
             may_write=self._may_write,
             changes=self.changes,
@@ -225,6 +227,7 @@ class Folder:
         self.store.commit()
         if self._pending_barrier and self.observer.settled:
             self._barrier, self._pending_barrier = self._pending_barrier, 0
+            self.observer.rest()
         self.exchange.compare(now)
         self.exchange.speak(self._progress(), now)
         if (when := self._next_due(now)) is not None:
@@ -252,6 +255,7 @@ class Folder:
             local_changes=len(self.changes),
             changed_paths=tuple(islice(self.changes, MAX_LISTED)),
             settled=self.observer.settled,
+            put_off=self.observer.put_off,
             scanning=not self.observer.first_walk_done,
             holding=self.observer.holding,
             health=self.health,
@@ -314,6 +318,7 @@ class Folder:
                     self.store.drop_chunks(place)
             case Barrier():
                 self._pending_barrier = event.token
+                self.observer.hurry(now)
 
     def _receive(self, event: Received, now: float, wall: int) -> None:
         if event.peer not in self._members:

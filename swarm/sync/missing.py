@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
     from swarm.sync.store import Local, Store
 
+DELETION_WAIT = 2.0  # seconds: editors that delete and create again take less
+RENAME_WAIT = 0.3  # seconds: the directory itself was seen at its new name
+CONFIRM_WAIT = 1.0  # seconds until a deletion that could not be looked at is looked at again
+
 _LISTED = float("inf")  # when it is due: when the listing says so
 
 

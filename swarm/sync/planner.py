@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from swarm.ids import NO_CONTENT, Kind, join_path, name_of, parent_of
 from swarm.index.paths import fold
+from swarm.sync.abilities import refusal
 from swarm.sync.assembly import temp_of
 from swarm.sync.operation import (
     InstallFile,
@@ -245,7 +246,7 @@ class Planner:
     def _metadata_differs(self, record: Record, local: Local) -> bool:
         if record.kind is Kind.SYMLINK:
             return False
-        if record.mode != local.mode:
+        if self._traits.modes and record.mode != local.mode:
             return True
         grain = self._traits.mtime_granularity_ns
         return record.kind is Kind.FILE and record.mtime_ns // grain != told_mtime(local.mtime_ns) // grain
@@ -259,8 +260,8 @@ class Planner:
             self.cannot[path] = self.cannot[parent]
             self._waiting[parent][path] = None
             return True
-        if need.entry.kind is Kind.SYMLINK and not self._traits.symlinks:
-            self.cannot[path] = "this disk has no symbolic links"
+        if why := refusal(self._traits, path, need.entry.kind):
+            self.cannot[path] = why
             return True
         if not (self._traits.folds_case or self._traits.folds_unicode):
             return False
