@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from tests.lab.internet import Internet, Site
     from tests.lab.nat import Kind
+    from tests.lab.wire import Machine
 
 PUNCHED_WITHIN = 3.0  # seconds from the first connection
 STAYS = 3.5  # seconds after which nobody tries to punch any more
@@ -30,6 +31,7 @@ class Pair:
     """Anna and Bob, their sites, and the relay between them."""
 
     relay: Relay
+    relay_machine: Machine
     sites: tuple[Site, Site]
     anna: Daemon
     bob: Daemon
@@ -76,7 +78,7 @@ def pair(internet: Internet, base: Path, one: Kind, other: Kind, *options: str, 
         anna.options += ["--relay", relayed or relay.line]
         anna.start()
         bob.start()
-        yield Pair(relay, sites, anna, bob)
+        yield Pair(relay, machine, sites, anna, bob)
     finally:
         for daemon in (anna, bob):
             with contextlib.suppress(AssertionError):
