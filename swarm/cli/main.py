@@ -79,6 +79,10 @@ def _dispatch(arguments: list[str]) -> int:
             module = import_module(f"swarm.cli.{name}")
             module.configure(child)
             child.set_defaults(run=module.run)
+            if not {"-h", "--help"}.isdisjoint(arguments):
+                from swarm.cli.examples import below
+
+                child.epilog = below(name, child.epilog)
     if verb is not None and verb not in VERBS:
         raise _unknown(verb)
     try:

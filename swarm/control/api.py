@@ -60,6 +60,12 @@ async def _join(daemon: Daemon, arguments: Arguments) -> dict[str, Any]:
     return asdict(await daemon.join(invitation, path, merge))
 
 
+async def _preview(daemon: Daemon, arguments: Arguments) -> dict[str, Any]:
+    invitation, path = arguments.text("key"), arguments.path("path")
+    arguments.finish()
+    return asdict(await daemon.preview(invitation, path))
+
+
 async def _wait(daemon: Daemon, arguments: Arguments) -> dict[str, Any]:
     path, device = arguments.path("path"), arguments.optional_text("on")
     peers, timeout = arguments.count("peers", 1, MAX_MEMBERS), arguments.optional_seconds("timeout")
@@ -74,9 +80,9 @@ async def _key(daemon: Daemon, arguments: Arguments) -> dict[str, Any]:
 
 
 async def _leave(daemon: Daemon, arguments: Arguments) -> dict[str, Any]:
-    path = arguments.path("path")
+    path, agreed = arguments.path("path"), arguments.flag("agreed")
     arguments.finish()
-    return asdict(await daemon.leave(path))
+    return asdict(await daemon.leave(path, agreed))
 
 
 async def _move(daemon: Daemon, arguments: Arguments) -> dict[str, Any]:
@@ -132,6 +138,7 @@ async def _ping(_: Daemon, arguments: Arguments) -> dict[str, Any]:
 _CHANGES: Final[dict[str, Verb]] = {
     "share": _share,
     "join": _join,
+    "preview": _preview,
     "leave": _leave,
     "move": _move,
     "pause": _pause,
@@ -143,9 +150,8 @@ _CHANGES: Final[dict[str, Verb]] = {
 }
 _PAST: Final = past.VERBS
 _QUESTIONS: Final[dict[str, Verb]] = {"status": _status, "config": _config, "doctor": _doctor, "ping": _ping}
-_DROPPED_WITH_CLIENT: Final = (
-    _wait  # the others go on: Ctrl-C in a join detaches, and must not leave half a join behind
-)
+# The others go on: Ctrl-C in a join detaches, and must not leave half a join behind.
+_DROPPED_WITH_CLIENT: Final = (_wait, _preview)
 
 
 class Api:
@@ -210,7 +216,7 @@ class Api:
         """What the daemon answers, unless it ends first, or nobody is left to hear it."""
         work = asyncio.ensure_future(verb(self._daemon, arguments))
         interruptions: list[asyncio.Task[Any]] = [asyncio.ensure_future(self._ending.wait())]
-        if verb is _DROPPED_WITH_CLIENT:
+        if verb in _DROPPED_WITH_CLIENT:
             interruptions.append(asyncio.ensure_future(_hung_up(request)))
         try:
             await asyncio.wait([work, *interruptions], return_when=asyncio.FIRST_COMPLETED)

@@ -23,6 +23,19 @@ class Shared:
 
 
 @dataclass(frozen=True, slots=True)
+class Preview:
+    """The answer to preview: files by size and time, those here against those that a member has."""
+
+    member: str  # whose files they were compared with; "" when nobody was there, and all are only here
+    only_here: int
+    only_here_bytes: int
+    only_there: int
+    only_there_bytes: int
+    same: int
+    differ: int
+
+
+@dataclass(frozen=True, slots=True)
 class Waited:
     """The answer to wait."""
 
@@ -59,6 +72,10 @@ class Daemon(Protocol):
         """
         ...
 
+    async def preview(self, invitation: str, path: str) -> Preview:
+        """What `join` would merge at an absolute path. Nothing there is changed, and nothing of it is sent."""
+        ...
+
     async def status(self) -> dict[str, Any]:
         """The object of `swarm status --json`."""
         ...
@@ -71,8 +88,11 @@ class Daemon(Protocol):
         """The folder's key of a kind: "write", "read", "blind" or "owner". path: absolute, in or at a shared folder."""
         ...
 
-    async def leave(self, path: str) -> Done:
-        """Shares this folder no longer here; files and history stay, the marker goes. path: the folder's own."""
+    async def leave(self, path: str, agreed: bool) -> Done:
+        """Shares this folder no longer here; files and history stay, the marker goes. path: the folder's own.
+
+        agreed: whether the owner key may be forgotten, where this device has it (else UserError, exit 6).
+        """
         ...
 
     async def move(self, old: str, new: str) -> Done:

@@ -19,7 +19,6 @@ import fcntl
 import math
 import os
 import shutil
-import sqlite3
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +32,7 @@ from swarm.ids import FOLDER_ID_BYTES, FolderId, short
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from tempfile import TemporaryDirectory
 
 SEED_BYTES = 32
 _KEY_LIMIT = 4_096  # bytes: a printed key with all its hints has less than 1,000
@@ -207,6 +207,12 @@ class Home:
         self._sync_folders()
         shutil.rmtree(gone, ignore_errors=True)
 
+    def scratch(self) -> TemporaryDirectory[str]:
+        """A directory that goes when its context ends, or with the next start. Raises OSError."""
+        from tempfile import TemporaryDirectory
+
+        return TemporaryDirectory(prefix=f"{_NEW}scratch-", dir=self.path / "folders")
+
     def close(self) -> None:
         self._lock.release()
 
@@ -256,6 +262,8 @@ def _take_lock(path: Path) -> FileLock:
 
 def _try_database(path: Path) -> None:
     """Writes and reads a scratch database as the real ones are: a log, and memory shared by two connections."""
+    import sqlite3  # only daemons need it: every command imports this module to learn where the home is
+
     scratch = path / "scratch.db"
     names = [scratch, path / "scratch.db-wal", path / "scratch.db-shm"]
     for name in names:

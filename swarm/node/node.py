@@ -21,6 +21,7 @@ from swarm.node.address_book import AddressBook
 from swarm.node.finder import Finder
 from swarm.node.folder_thread import FolderThread
 from swarm.node.peer import Peer
+from swarm.node.preview import PreviewThread
 from swarm.node.shared_folder import SharedFolder
 from swarm.session.rivals import Rival, keeps_newer
 from swarm.session.session import Session
@@ -28,7 +29,7 @@ from swarm.sync.events import Accuse, ScanWanted
 from swarm.sync.folder import Identity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from swarm.config import Config
     from swarm.disk.home import FolderHome, Home
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from swarm.net.network import Network
     from swarm.net.tcp_listener import TcpListener
     from swarm.node.folder_thread import NetworkEffect
+    from swarm.node.mailbox import Mailbox
     from swarm.wire.lane import Link
 
 log = logging.getLogger("swarm.node")
@@ -60,6 +62,7 @@ class Node:
         self.name = name
         self.device = DeviceKey.create(home.seed)
         self.folders: dict[FolderId, SharedFolder] = {}
+        self.previews: dict[FolderId, PreviewThread] = {}  # of folders that somebody thinks of joining
         self.peers: dict[DeviceId, Peer] = {}
         self.book = AddressBook(home.path)
         self.stopping = asyncio.Event()
@@ -81,7 +84,7 @@ class Node:
             self.device.id,
             self.book,
             self.peers,
-            keys=lambda: [folder.keys for folder in self._active()],
+            keys=self._offered,
             make_peer=self._make_peer,
             on_absence=self._scan_all,
         )
@@ -138,23 +141,34 @@ class Node:
 
     def start_folder(self, folder: SharedFolder, created: bool = False) -> None:
         """Its thread, and its part in each session."""
-        identity = Identity(
-            keys=folder.keys,
-            device=self.device,
-            name=self.name,
-            incarnation=(time.time_ns() // 1_000_000) << 20 | int.from_bytes(os.urandom(2), "big"),
-            cloned=False,
-            created=created,
-        )
+        identity = self._identity(folder.keys, created)
         folder.thread = FolderThread(
             folder.home, folder.root, identity, outlet=self._from_thread, on_status=self._status_changed
         )
         folder.thread.start()
+        self._offer(folder.keys)
+        self._notify_soon()
+
+    def _offer(self, keys: FolderKeys) -> None:
         self.finder.shared()
         for peer in self._open:
-            peer.session.offer(folder.keys, self._certificate(folder.keys))
+            peer.session.offer(keys, self._certificate(keys))
             peer.flush()
-        self._notify_soon()
+
+    def start_preview(self, keys: FolderKeys, root: str) -> PreviewThread:
+        """Takes part in the folder's conversation until `end_preview`, and touches nothing of `root`."""
+        preview = PreviewThread(self.home, root, self._identity(keys, created=False), self._from_thread)
+        self.previews[keys.folder_id] = preview
+        preview.start()
+        self._offer(keys)
+        return preview
+
+    async def end_preview(self, folder: FolderId) -> None:
+        for peer in self._open:
+            peer.withdraw(folder)
+        preview = self.previews.pop(folder)
+        self.finder.shared()
+        await asyncio.to_thread(preview.stop)
 
     async def halt_folder(self, folder: SharedFolder) -> None:
         """Takes it out of each session and ends its thread. Raises UserError where the thread does not end."""
@@ -193,6 +207,16 @@ class Node:
         await asyncio.to_thread(folder.home.set_paused, None)
         self.start_folder(folder)
 
+    def _identity(self, keys: FolderKeys, created: bool) -> Identity:
+        return Identity(
+            keys=keys,
+            device=self.device,
+            name=self.name,
+            incarnation=(time.time_ns() // 1_000_000) << 20 | int.from_bytes(os.urandom(2), "big"),
+            cloned=False,
+            created=created,
+        )
+
     def _certificate(self, keys: FolderKeys) -> bytes:
         if not keys.role.holds(Role.WRITE):
             return b""
@@ -202,16 +226,24 @@ class Node:
         """Those that are not paused."""
         return [folder for folder in self.folders.values() if folder.thread is not None]
 
+    def _offered(self) -> list[FolderKeys]:
+        """Of all that this device has a part in."""
+        previews = [preview.identity.keys for preview in self.previews.values()]
+        return [*(folder.keys for folder in self._active()), *previews]
+
+    def _inbox(self, folder: FolderId) -> Mailbox | None:
+        return self._thread(folder) or self.previews.get(folder)
+
     def _thread(self, folder: FolderId) -> FolderThread | None:
         known = self.folders.get(folder)
         return known.thread if known is not None else None
 
-    def _from_thread(self, thread: FolderThread, effects: list[NetworkEffect]) -> None:
+    def _from_thread(self, thread: Mailbox, effects: Sequence[NetworkEffect]) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is connected any more
             self._loop.call_soon_threadsafe(self._deliver, thread, effects)
 
-    def _deliver(self, thread: FolderThread, effects: list[NetworkEffect]) -> None:
-        if self._thread(thread.identity.keys.folder_id) is not thread:
+    def _deliver(self, thread: Mailbox, effects: Sequence[NetworkEffect]) -> None:
+        if self._inbox(thread.identity.keys.folder_id) is not thread:
             return  # it was halted since
         for effect in effects:
             peer = self.peers.get(effect.peer)
@@ -262,8 +294,8 @@ class Node:
             device=self.device,
             name=self.name,
             nonce=self._nonce,
-            folders={folder.keys.folder_id: folder.keys for folder in self._active()},
-            certificates={folder.keys.folder_id: self._certificate(folder.keys) for folder in self._active()},
+            folders={keys.folder_id: keys for keys in self._offered()},
+            certificates={keys.folder_id: self._certificate(keys) for keys in self._offered()},
             binding=link.binding,
             dialled=link.dialled,
             random=os.urandom,
@@ -275,6 +307,7 @@ class Node:
             link,
             session,
             find=self._thread,
+            inbox=self._inbox,
             readers=self._readers,
             listener=self._listener,
             up=self._up,
@@ -312,6 +345,8 @@ class Node:
 
     def _peer_joined(self, peer: Peer, folder: FolderId, role: Role) -> None:
         assert peer.device is not None
+        if folder in self.previews:
+            return  # whoever it is becomes an acquaintance by a join, not by a look
         self.book.joined(peer.device, folder, role.word)
         self.finder.joined(peer, folder)
         self._met.set()

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from swarm.net.tcp_lane import TcpLane
     from swarm.net.tcp_listener import TcpListener
     from swarm.node.folder_thread import FolderThread
+    from swarm.node.mailbox import Mailbox
     from swarm.session.messages import AskTcp, OfferTcp
     from swarm.session.session import Session
     from swarm.wire.lane import Lane, Link
@@ -60,6 +61,7 @@ class Peer:
         session: Session,
         *,
         find: Callable[[FolderId], FolderThread | None],
+        inbox: Callable[[FolderId], Mailbox | None],
         readers: Executor,
         listener: TcpListener | None,
         up: Bucket | None,
@@ -76,7 +78,8 @@ class Peer:
         self.failure = ""  # why it ended, for people; "" while it runs or when the other side just left
         self.since = time.time()
         self.skew: float | None = None  # seconds that its clock was ahead of ours, to a second or so
-        self._find = find
+        self._find = find  # for content, which a preview has nothing of
+        self._inbox = inbox
         self._readers = readers
         self._up, self._down = up, down
         self._on_ready = on_ready
@@ -124,7 +127,7 @@ class Peer:
         self.failure = self.failure or reason
         self.link.close(reason)
 
-    def deliver(self, thread: FolderThread, effect: Send | Ask | Serve) -> None:
+    def deliver(self, thread: Mailbox, effect: Send | Ask | Serve) -> None:
         """An effect of a folder's engine for this peer."""
         folder = thread.identity.keys.folder_id
         match effect:
@@ -137,8 +140,8 @@ class Peer:
                 else:
                     thread.post(FetchLost(effect.peer, effect.request))
             case Serve(lane=lane):
-                if lane in self._answerers:
-                    self._answerers[lane].serve(thread, effect)
+                if lane in self._answerers and (serving := self._find(folder)):
+                    self._answerers[lane].serve(serving, effect)
 
     def flush(self) -> None:
         """Lets go what the session wants to send."""
@@ -222,8 +225,8 @@ class Peer:
                 self._on_told(self, event)
             case MessageReceived(message):
                 folder = FolderId(message.folder)  # type: ignore[attr-defined]
-                if self.device is not None and folder in self._announced and (thread := self._find(folder)):
-                    thread.post(Received(self.device, message))
+                if self.device is not None and folder in self._announced and (inbox := self._inbox(folder)):
+                    inbox.post(Received(self.device, message))
             case TcpAsked(lanes):
                 self._tcp.asked(lanes)
             case TcpOffered():
@@ -238,11 +241,11 @@ class Peer:
                 raise _Ended
 
     def _joined(self, folder: FolderId, role: Role) -> None:
-        thread = self._find(folder)
-        if thread is None or self.device is None or self.ready is None:
+        inbox = self._inbox(folder)
+        if inbox is None or self.device is None or self.ready is None:
             return
         self._announced.add(folder)
-        thread.post(MemberUp(self.device, self.ready.name, role))
+        inbox.post(MemberUp(self.device, self.ready.name, role))
         self._on_joined(self, folder, role)
 
     def _left(self, folder: FolderId) -> None:
@@ -250,8 +253,8 @@ class Peer:
             self._announced.discard(folder)
             for askers in (self._askers, self._tcp_askers):
                 askers[:] = [asker for asker in askers if not asker.abandon(folder)]
-            if thread := self._find(folder):
-                thread.post(MemberDown(self.device))
+            if inbox := self._inbox(folder):
+                inbox.post(MemberDown(self.device))
 
     @property
     def bulk(self) -> str:

@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from swarm.config import Config, described
-from swarm.control.daemon import Done, Shared, Waited
+from swarm.control.daemon import Done, Preview, Shared, Waited
 from swarm.errors import EXIT_HELD, EXIT_NOT_FOUND, Unavailable, UserError
 
 if TYPE_CHECKING:
@@ -81,8 +81,12 @@ class FakeDaemon:
     async def join(self, invitation: str, path: str | None, merge: bool) -> Shared:
         self.calls.append(("join", invitation, path, merge))
         if path is not None and "full" in path and not merge:
-            raise UserError("3 files only here, 2 only there, 1 same, 1 differs", "--yes merges", EXIT_HELD)
+            raise UserError(f"{path} has files already", "--yes merges", EXIT_HELD)
         return Shared(invitation, "00ff", "Docs", path or "/home/anna/Docs", ("nobody is online yet",))
+
+    async def preview(self, invitation: str, path: str) -> Preview:
+        self.calls.append(("preview", invitation, path))
+        return Preview("nas", 3, 12_000, 2, 3_100_000_000, 1, 1)
 
     async def status(self) -> dict[str, Any]:
         return {"device": {"id": "ab", "name": "anna-desk"}, "folders": self.folders}
@@ -103,8 +107,10 @@ class FakeDaemon:
             raise UserError(f"{path} is not in a shared folder", "swarm status lists them", EXIT_NOT_FOUND)
         return f"swarm{kind[0]}1fake"
 
-    async def leave(self, path: str) -> Done:
-        return self._done("leave", path)
+    async def leave(self, path: str, agreed: bool) -> Done:
+        if "owned" in path and not agreed:
+            raise UserError("this device holds the owner key of Docs", "swarm key --owner prints it", EXIT_HELD)
+        return self._done("leave", path, agreed)
 
     async def move(self, old: str, new: str) -> Done:
         return self._done("move", old, new)
