@@ -57,4 +57,5 @@ def _where(peer: dict[str, Any], now: datetime) -> str:
     if not peer["connected"]:
         return f"last seen {moment(peer['last_seen'], now)}" if peer["last_seen"] else "never seen"
     trip = "" if peer["rtt_ms"] is None else f"  {peer['rtt_ms']:.1f} ms"
-    return f"{peer['route'] or ''}  {peer['address'] or ''}{trip}".strip()
+    through = f"  over {peer['via']}" if peer.get("via") else ""
+    return f"{peer['route'] or ''}  {peer['address'] or ''}{through}{trip}".strip()

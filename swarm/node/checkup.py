@@ -17,13 +17,13 @@ def checkup(node: Node) -> dict[str, Any]:
     return {
         "port": addresses[0][1] if addresses else node.config.listen.port,
         "own": [host for host, _ in addresses],
-        "relays": [{"host": relay.address.host, "port": relay.address.port, "why": ""} for relay in node.config.relay],
+        "relays": [_relay(relay) for relay in node.relays.report()],
         "mapping": _mapping(node.finder.gateway),
         "peers": [
             {
                 "name": peer.ready.name if peer.ready is not None else "",
                 "route": peer.link.route,
-                "via": getattr(peer.link, "via", ""),
+                "via": peer.link.via or "",
                 "rtt": peer.link.round_trip(),
                 "skew": peer.skew,
             }
@@ -31,6 +31,11 @@ def checkup(node: Node) -> dict[str, Any]:
         ],
         "folders": [{"name": folder.name, "path": folder.root} for folder in node.folders.values()],
     }
+
+
+def _relay(said: dict[str, Any]) -> dict[str, Any]:
+    host, _, port = said["relay"].partition("~")[0].rpartition(":")
+    return {"host": host.strip("[]"), "port": int(port), "why": said["why"] or ""}
 
 
 def _mapping(gateway: Gateway | None) -> dict[str, Any] | None:

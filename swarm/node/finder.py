@@ -25,7 +25,9 @@ from swarm.net.nat_pmp import Protocol
 from swarm.node.absence import Absence
 from swarm.node.dialer import Dialer
 from swarm.node.own_address import own_addresses
+from swarm.node.tellable import tellable
 from swarm.session.messages import MAX_PLACES, MAX_TOLD, Whereabouts
+from swarm.wire.hop import Door
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from swarm.keys.chain import FolderKeys
     from swarm.net.network import Network
     from swarm.node.address_book import AddressBook
+    from swarm.node.dialer import Target
     from swarm.node.peer import Peer
     from swarm.session.events import MembersTold
     from swarm.wire.lane import Link
@@ -76,11 +79,14 @@ class Finder:
         self._keys = keys
         self._make_peer = make_peer
         self._on_absence = on_absence
+        self.doors: Callable[[DeviceId], Iterable[Door]] = lambda _: ()  # where a device may be, at the relays in use
+        self.on_wake: Callable[[], None] = lambda: None  # this machine slept, or its addresses changed
+        self.on_mapped: Callable[[], None] = lambda: None  # the gateway lets others in, or does no more
         self._loop = asyncio.get_running_loop()
         self._dialer = Dialer()
         self._echo = Echo(os.urandom(32))
         self._redial = asyncio.Event()
-        self._dials: dict[Address, tuple[asyncio.Task[None], float]] = {}
+        self._dials: dict[Target, tuple[asyncio.Task[None], float]] = {}
         self._network: Network | None = None
         self._group: asyncio.TaskGroup | None = None
         self._lan: Lan | None = None
@@ -102,7 +108,7 @@ class Finder:
         host, port = network.address
         if self._config.port_mapping and not ip_address(host).is_loopback:
             wanted = [(Protocol.UDP, port), (Protocol.TCP, port)]
-            self.gateway = Gateway(wanted, self._tell_of_ourselves)
+            self.gateway = Gateway(wanted, self._mapped)
             group.create_task(self.gateway.run())
 
     def addresses(self) -> tuple[Address, ...]:
@@ -115,6 +121,11 @@ class Finder:
     def know(self, addresses: Iterable[Address], device: DeviceId | None = None) -> None:
         """These may lead to a member, to `device` where that is known."""
         self._know_from(addresses, self._loop.time(), device)
+
+    def know_doors(self, doors: Iterable[Door], device: DeviceId | None = None) -> None:
+        """These may lead to a member, to `device` where that is known."""
+        self._dialer.know(doors, self._loop.time(), device)
+        self._redial.set()
 
     def hurry(self) -> None:
         """Everybody who is not connected is looked for at once."""
@@ -134,10 +145,14 @@ class Finder:
         """A session with a member has begun."""
         assert peer.device is not None
         assert peer.ready is not None
-        places = [peer.link.address, *_tellable(peer.ready.addresses, peer)]
+        places = [*_straight(peer), *tellable(peer.ready.addresses, peer)]
         self._book.met(peer.device, peer.ready.name, places, time.time())
         self.know(places, peer.device)
+        self._dialer.identify(self.doors(peer.device), peer.device)
         self._dialer.connected(peer.device)
+        for target in self._dialer.needless(peer.device):
+            if target in self._dials:
+                self._dials[target][0].cancel()
 
     def joined(self, peer: Peer, folder: FolderId) -> None:
         """It takes part in a folder: it hears of the folder's members, and they of it."""
@@ -155,14 +170,14 @@ class Finder:
     def lost(self, peer: Peer) -> None:
         """A session with a member is over."""
         assert peer.device is not None
-        self.know([peer.link.address], peer.device)  # the link may have followed it there
+        self.know(_straight(peer), peer.device)  # the link may have followed it there
         self._dialer.lost(peer.device, self._loop.time())
 
     def told(self, peer: Peer, said: MembersTold) -> None:
         """A member says where members are."""
         now = self._loop.time()
         for device, addresses in said.members:
-            places = _tellable(addresses, peer)
+            places = tellable(addresses, peer)
             if device == peer.device and peer.ready is not None:
                 self._book.met(device, peer.ready.name, places, time.time())
                 self._dialer.know(places, now, device)
@@ -198,7 +213,7 @@ class Finder:
         members = []
         for device in devices:
             entry = self._book.devices.get(device)
-            places = _tellable(entry.addresses, peer) if entry is not None else []
+            places = tellable(entry.addresses, peer) if entry is not None else []
             if places and (peer.device is None or device != peer.device.hex()):
                 members.append((bytes.fromhex(device), tuple(places[:MAX_PLACES])))
         if members and peer.session.tell(Whereabouts(folder, tuple(members[:MAX_TOLD]))):
@@ -206,10 +221,16 @@ class Finder:
 
     def _tell_of_ourselves(self) -> None:
         for peer in self._peers.values():
-            places = tuple(_tellable(self.addresses(), peer))[:MAX_PLACES]
+            places = tuple(tellable(self.addresses(), peer))[:MAX_PLACES]
             for folder in list(peer.folders)[:1]:
                 if peer.session.tell(Whereabouts(folder, ((self._own, places),))):
                     peer.flush()
+
+    def _mapped(self) -> None:
+        """The gateway leads others to us, or does so no more."""
+        self._disown()
+        self._tell_of_ourselves()
+        self.on_mapped()
 
     # -- dialling
 
@@ -230,19 +251,20 @@ class Finder:
             if any(True for _ in self._keys()):
                 for address in self._dialer.pings_due(now):
                     self._network.send_other(self._echo.ping(address), address)
-                for address in self._dialer.due(now):
-                    self._dials[address] = self._group.create_task(self._dial(address)), now
+                for target in self._dialer.due(now):
+                    self._dials[target] = self._group.create_task(self._dial(target)), now
                 due = self._dialer.next_due()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(30.0 if due is None else max(SHORTEST_WAIT, due - now)):
                     await self._redial.wait()
 
-    async def _dial(self, address: Address) -> None:
+    async def _dial(self, address: Target) -> None:
         assert self._network is not None
         assert self._group is not None
         reached: DeviceId | None = None
         try:
-            link = await self._network.dial(*address)
+            dial = self._network.dial_door(address) if isinstance(address, Door) else self._network.dial(*address)
+            link = await dial
             del self._dials[address]  # from here on it is not begun again
             peer = self._make_peer(link)
             self._group.create_task(peer.run())
@@ -251,7 +273,7 @@ class Finder:
             if peer.is_self:
                 self._dialer.is_self(address)
         except Unavailable as error:
-            log.debug("%s:%s cannot be reached: %s", *address, error.message)
+            log.debug("%s cannot be reached: %s", address, error.message)
         except asyncio.CancelledError:  # the daemon ends; or the address answered a ping, and it begins again
             self._dialer.failed(address, self._loop.time())
             self._dialer.answered(address, self._loop.time())
@@ -290,18 +312,10 @@ class Finder:
             for peer in list(self._peers.values()):
                 peer.close("this device was away")
         self._network.wake()
+        self.on_wake()
         self.hurry()
 
 
-def _tellable(addresses: Iterable[Address], peer: Peer) -> list[Address]:
-    """What makes sense on both ends of a link: of loopback only what came or goes over loopback."""
-    local = ip_address(peer.link.address[0]).is_loopback
-    told = []
-    for host, port in addresses:
-        try:
-            address = ip_address(host)
-        except ValueError:  # the book is a file, and may say anything
-            continue
-        if not address.is_link_local and (local or not address.is_loopback):
-            told.append((host, port))
-    return told
+def _straight(peer: Peer) -> list[Address]:
+    """Where the link leads to, if that is the peer and not a relay."""
+    return [] if peer.link.route == "relayed" else [peer.link.address]

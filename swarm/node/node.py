@@ -22,6 +22,9 @@ from swarm.node.finder import Finder
 from swarm.node.folder_thread import FolderThread
 from swarm.node.peer import Peer
 from swarm.node.preview import PreviewThread
+from swarm.node.relay_list import RelayList, learned
+from swarm.node.relays import Relays
+from swarm.node.rendezvous import Rendezvous
 from swarm.node.shared_folder import SharedFolder
 from swarm.session.rivals import Rival, keeps_newer
 from swarm.session.session import Session
@@ -88,6 +91,19 @@ class Node:
             make_peer=self._make_peer,
             on_absence=self._scan_all,
         )
+        self.relay_list = RelayList(home.path)
+        self.relays = Relays(
+            self.device,
+            [*config.relay, *self.relay_list.places],
+            keys=lambda: [folder.keys for folder in self._active()],
+            lonely=self._lonely,
+            on_change=self._reachable_otherwise,
+            on_found=self.finder.know_doors,
+        )
+        self.rendezvous = Rendezvous(self.relays, self.book, self.peers, self.finder)
+        self.finder.doors = self.relays.doors
+        self.finder.on_wake = self._woken
+        self.finder.on_mapped = self._reachable_otherwise
 
     # -- life
 
@@ -100,7 +116,12 @@ class Node:
                 for home in self.home.folders():
                     self.open_folder(home, created=False)
                 hints = [address for folder in self.folders.values() for address in folder.hints.addresses]
+                network.own_addresses = self.finder.addresses
                 self.finder.begin(network, group, hints)
+                for folder in self.folders.values():
+                    self.learn_relays(folder)
+                self.rendezvous.begin()
+                group.create_task(self.relays.run(network))
                 group.create_task(self._save_now_and_then())
                 on_ready()
                 await self.stopping.wait()
@@ -151,6 +172,8 @@ class Node:
 
     def _offer(self, keys: FolderKeys) -> None:
         self.finder.shared()
+        self.relays.refresh()
+        self.relays.hurry()
         for peer in self._open:
             peer.session.offer(keys, self._certificate(keys))
             peer.flush()
@@ -276,6 +299,30 @@ class Node:
             self.changes += 1
             self.changed.notify_all()
 
+    # -- relays
+
+    def learn_relays(self, folder: SharedFolder) -> None:
+        """Those in the hints of its key."""
+        hints = [learned(relay.host, relay.port, relay.key) for relay in folder.hints.relays]
+        self.relays.learn(place for place in hints if place is not None)
+
+    def _lonely(self) -> list[FolderKeys]:
+        """Folders with nobody connected."""
+        met = {folder for peer in self.peers.values() for folder in peer.folders}
+        return [folder.keys for folder in self._active() if folder.keys.folder_id not in met]
+
+    def _reachable_otherwise(self) -> None:
+        self.rendezvous.changed()
+        self._notify_soon()
+
+    def _woken(self) -> None:
+        self.relays.check()
+        self.rendezvous.changed()
+
+    def _rerouted(self, peer: Peer) -> None:
+        log.info("%s: %s", peer.title, peer.link.route)
+        self._notify_soon()
+
     # -- peers
 
     def accept(self, link: Link) -> None:
@@ -315,6 +362,8 @@ class Node:
             on_ready=self._peer_ready,
             on_joined=self._peer_joined,
             on_told=self.finder.told,
+            on_routes=self.rendezvous.told,
+            on_rerouted=self._rerouted,
             on_end=self._peer_ended,
         )
         self._open.add(peer)
@@ -339,6 +388,7 @@ class Node:
             rival.retire()
         self.peers[device] = peer
         self.finder.connected(peer)
+        self.rendezvous.connected(peer)
         log.info("%s is connected, %s", peer.title, peer.link.route)
         self._notify_soon()
         return True
@@ -359,6 +409,8 @@ class Node:
             del self.peers[device]
             self.book.seen(device, time.time())
             self.finder.lost(peer)
+            self.rendezvous.lost(peer)
+            self.relays.hurry()
             log.info("%s is gone%s", peer.title, f": {peer.failure}" if peer.failure else "")
             self._notify_soon()
 

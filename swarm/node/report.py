@@ -27,6 +27,8 @@ class Connection:
     address: tuple[str, int]
     rtt: float | None  # seconds
     bulk: str  # what carries content: "tcp" or "quic"
+    via: str | None = None  # how the relay in use is reached: "udp" or "tcp"
+    relay: str | None = None  # that relay, HOST:PORT
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +160,8 @@ def _peer_objects(report: FolderReport) -> list[dict[str, Any]]:
                 "in_sync": member is not None and member.identical,
                 "need_bytes": member.need_bytes if member else 0,
                 "route": connection.route if connection else None,
+                "via": connection.via if connection else None,
+                "relay": connection.relay if connection else None,
                 "bulk": connection.bulk if connection else None,
                 "address": _address(connection.address) if connection else None,
                 "rtt_ms": round(connection.rtt * 1000, 2) if connection and connection.rtt is not None else None,
