@@ -47,7 +47,7 @@ class Prober:
     def __init__(self, binding: bytes, *, dialled: bool) -> None:
         """`binding`: the link's, 32 bytes. `dialled`: by us."""
         self._key = kdf(binding, b"swarm1.probe")
-        self.tag = kdf(binding, b"swarm1.probe-tag", size=TAG_BYTES)
+        self.tag = kdf(binding, b"swarm1.probetag", size=TAG_BYTES)
         self._ours, self._theirs = (b"\0", b"\1") if dialled else (b"\1", b"\0")
 
     def ping(self, transaction: bytes) -> bytes:

@@ -90,10 +90,13 @@ class TcpLanes:
                 continue
 
     def rerouted(self) -> None:
-        """The link takes another route."""
+        """The link takes another route. TCP that went where it cannot go any more is not waited for."""
         if self._reachable():
             self._choice.begin_anew(self._loop.time())
             self._changed.set()
+        else:
+            for lane in list(self._lanes):
+                lane.abort()
 
     def close(self) -> None:
         """The link is no more, and with it all that it has arranged."""

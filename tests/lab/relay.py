@@ -36,7 +36,7 @@ class Relay:
     def start(self) -> Relay:
         """Returns once it serves."""
         self._log = self.log.open("a")
-        # python -m takes what is installed, and this tree is: no current directory that others may write to
+        # the clone is not the current directory, which others may write to
         self._process = subprocess.Popen(
             [*self._inside, *RELAY, "--listen", self._listen, "--state", str(self.state), *self.options],
             env={**os.environ, "PYTHONPATH": str(ROOT)},

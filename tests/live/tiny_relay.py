@@ -1,4 +1,4 @@
-"""A relay in a hundred lines, for tests of whoever uses one: no limits, no cookies worth the name, and faults on order."""
+"""A relay in a hundred lines, for tests of whoever uses one: no limits, a cookie for all, and faults on order."""
 
 from __future__ import annotations
 
