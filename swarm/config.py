@@ -74,16 +74,18 @@ class Config:
         self,
         *,
         listen: HostPort | None = None,
+        bootstrap: tuple[HostPort, ...] = (),
         log_level: str | None = None,
         no_dht: bool = False,
         no_lan: bool = False,
     ) -> Config:
         """These settings with what the command line says on top; None and False say nothing."""
-        given = {"listen": listen, "log-level": log_level, "dht": no_dht, "lan": no_lan}
+        given = {"listen": listen, "bootstrap": bootstrap, "log-level": log_level, "dht": no_dht, "lan": no_lan}
         return replace(
             self,
             listen=listen or self.listen,
             listen_given=self.listen_given or listen is not None,
+            bootstrap=bootstrap or self.bootstrap,
             log_level=log_level or self.log_level,
             dht=self.dht and not no_dht,
             lan=self.lan and not no_lan,
@@ -132,6 +134,11 @@ def parse_config(text: str) -> Config:
 def parse_listen(text: str) -> HostPort:
     """`HOST:PORT` to bind: the host may be left out (every interface), and port 0 lets the system choose."""
     return _host_port(text, "HOST:PORT", lowest_port=0, host_optional=True)
+
+
+def parse_node(text: str) -> HostPort:
+    """`HOST:PORT` of somebody to speak to."""
+    return _dialled(text)
 
 
 def _config(settings: dict[str, Any]) -> Config:

@@ -9,7 +9,7 @@ import contextlib
 from typing import TYPE_CHECKING, Final
 
 from swarm.cli import launch, place
-from swarm.config import LOG_LEVELS, Config, parse_config, parse_listen
+from swarm.config import LOG_LEVELS, Config, parse_config, parse_listen, parse_node
 from swarm.disk.home import Home
 from swarm.disk.lock import LockHeld
 from swarm.errors import UserError
@@ -25,6 +25,9 @@ def configure(parser: ArgumentParser) -> None:
     import argparse
 
     parser.add_argument("--listen", metavar="HOST:PORT", type=parse_listen, help="UDP and TCP; port 47474 by default")
+    parser.add_argument(
+        "--bootstrap", metavar="HOST:PORT", type=parse_node, action="append", help="a node of the DHT; may be repeated"
+    )
     parser.add_argument("--no-dht", action="store_true", help="neither ask nor serve the DHT")
     parser.add_argument("--no-lan", action="store_true", help="neither look nor announce on the local network")
     parser.add_argument("--log-level", choices=LOG_LEVELS, help="how much is logged (info)")
@@ -40,7 +43,11 @@ def run(options: Namespace) -> int:
         raise
     with contextlib.closing(home):
         config = read_config(home.config).overridden(
-            listen=options.listen, log_level=options.log_level, no_dht=options.no_dht, no_lan=options.no_lan
+            listen=options.listen,
+            bootstrap=tuple(options.bootstrap or ()),
+            log_level=options.log_level,
+            no_dht=options.no_dht,
+            no_lan=options.no_lan,
         )
         log = home.path / launch.LOG if options.detached else None
         if log is not None:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("swarm.node")
 
-WITHOUT_EFFECT = ("bootstrap", "relay", "up", "down")  # read from config.toml, so that a later version may use them
+WITHOUT_EFFECT = ("relay", "up", "down")  # read from config.toml, so that a later version may use them
 SWITCH_INTERVAL = 0.001  # seconds; a thread back from a system call waits this long for one that computes, not 5 ms
 PORT_FILE = "port"  # in the home: the port that was free the last time, so that peers find us again
 

@@ -82,6 +82,8 @@ class Node:
             keys=lambda: [folder.keys for folder in self._active()],
             make_peer=self._make_peer,
             on_absence=self._scan_all,
+            hints=lambda: [folder.hints for folder in self._active()],
+            home=home.path,
         )
 
     # -- life

@@ -27,6 +27,7 @@ class Connection:
     address: tuple[str, int]
     rtt: float | None  # seconds
     bulk: str  # what carries content: "tcp" or "quic"
+    found: str | None = None  # whose word led to it, as Finder.found has it; None: it has found us
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +45,13 @@ class FolderReport:
     connections: dict[str, Connection]  # those connected now
     at: str = ""  # the file that was last begun to be read
     paused_until: float | None = None  # seconds since 1970, infinite until it is resumed; None: it is not paused
+    trouble: str = ""  # why members may not be found
 
 
 def state_of(report: FolderReport) -> tuple[str, str | None]:
     """The state, and a sentence where there is something to say."""
     status = report.status
+    trouble = f"; {report.trouble}" if report.trouble else ""
     if report.paused_until is not None:
         later = isfinite(report.paused_until)
         return "paused", f"until {_moment(report.paused_until)}" if later else "until swarm resume"
@@ -64,15 +67,15 @@ def state_of(report: FolderReport) -> tuple[str, str | None]:
     if status.scanning:
         return "scanning", None
     if status.holding:
-        why = "looks at what is here first" if status.members else "joined; waits for a member to be online"
-        return "waiting", why
+        alone = f"joined; waits for a member to be online{trouble}"
+        return "waiting", "looks at what is here first" if status.members else alone
     if status.need_files:
         path, why = status.troubles[0] if status.troubles else ("", "")
         return "syncing", f"{path}: {why}" if why else None
     if not status.settled:
         return "scanning", None
     if not status.members:
-        return "waiting", "no other device is online"
+        return "waiting", f"no other device is online{trouble}"
     behind = [member.name for member in status.members if not member.identical]
     if behind:
         return "syncing", f"{', '.join(behind[:3])} {'is' if len(behind) == 1 else 'are'} not up to date yet"
@@ -158,6 +161,7 @@ def _peer_objects(report: FolderReport) -> list[dict[str, Any]]:
                 "need_bytes": member.need_bytes if member else 0,
                 "route": connection.route if connection else None,
                 "bulk": connection.bulk if connection else None,
+                "found": connection.found if connection else None,
                 "address": _address(connection.address) if connection else None,
                 "rtt_ms": round(connection.rtt * 1000, 2) if connection and connection.rtt is not None else None,
                 "last_seen": _moment(last_seen) if last_seen else None,

@@ -268,6 +268,7 @@ class Requests:
                     f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
                     for host, port in self._node.finder.addresses()
                 ],
+                "dht": self._node.finder.dht(),
             },
             "folders": [folder_object(self._report(folder)) for folder in self._node.folders.values()],
         }
@@ -284,11 +285,18 @@ class Requests:
             watch=thread.watch_trouble if thread else "",
             members=self._node.book.members(folder.keys.folder_id),
             connections={
-                device.hex(): Connection(peer.link.route, peer.link.address, peer.link.round_trip(), peer.bulk)
+                device.hex(): Connection(
+                    peer.link.route,
+                    peer.link.address,
+                    peer.link.round_trip(),
+                    peer.bulk,
+                    self._node.finder.found.get(device),
+                )
                 for device, peer in self._node.peers.items()
             },
             at=thread.at if thread else "",
             paused_until=folder.paused_until,
+            trouble=self._node.finder.trouble,
         )
 
     async def wait(self, path: str, device: str | None, peers: int, timeout: float | None) -> Waited:

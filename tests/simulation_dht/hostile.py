@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from swarm.discovery.dht import messages
 from swarm.discovery.dht.contact import Contact, distance, make_id, pack_contact
 from swarm.discovery.dht.messages import Done, Found, Get, Got, Put
 from swarm.discovery.dht.provider import LIFETIME, DayKeys
@@ -40,11 +39,11 @@ class Gang:
             said = honest(question, address, room, now)
             return self._twisted(kind, question, said, room) if said is not None else None
 
-        protocol._answer = answer
+        setattr(protocol, "_answer", answer)  # noqa: B010
 
     def _twisted(self, kind: str, question: Any, said: Any, room: int) -> Any:
         if isinstance(question, Put):
-            self.captured.setdefault(messages.QUESTIONS.pack(question)[:0] + question.public_key, question)
+            self.captured.setdefault(question.public_key, question)
             return Done(said.sender, said.server, said.seen, Outcome.STORED)  # and it is gone
         if not isinstance(said, Found | Got):
             return said

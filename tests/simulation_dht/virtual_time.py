@@ -1,4 +1,4 @@
-"""An asyncio loop whose clock jumps to the next timer instead of waiting for it: an hour in a second, the same each time."""
+"""An asyncio loop whose clock jumps to the next timer instead of waiting: an hour in a second, always the same."""
 
 from __future__ import annotations
 

@@ -16,8 +16,6 @@ from tests.simulation_dht.hostile import KINDS, Gang
 from tests.simulation_dht.network import PORT, Network
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
-
     Address = tuple[str, int]
 
 NOON = 20_000 * 86_400.0 + 43_200.0  # seconds since 1970: far from midnight, so that one day counts
@@ -89,8 +87,7 @@ class World:
         address = address or self.network.new_address()
         rng = Random(self.rng.random())
         device = DeviceId(rng.randbytes(32))
-        outbox: list[tuple[bytes, Address]] = []
-        send = self.network.attach(address, lambda data, source: dht.datagram_received(data, source), behind_nat=is_client)
+        send = self.network.attach(address, lambda data, by: dht.datagram_received(data, by), behind_nat=is_client)
         dht = Dht(
             send,
             bootstrap=self.seeds,
@@ -102,7 +99,6 @@ class World:
             random=rng.randbytes,
             wall=self.wall,
         )
-        assert not outbox
         one = Inhabitant(address, dht, device, is_client, liar)
         if liar:
             self.gang.recruit(dht, liar)
@@ -190,8 +186,3 @@ async def _search(world: World, key: bytes, devices: list[Inhabitant], tally: Ta
     tally.found.append(len(there & set(search.records)) / len(there))
     if moments:
         tally.first.append(moments[0])
-
-
-async def together(*waiting: Awaitable[object]) -> None:
-    """All of them."""
-    await asyncio.gather(*waiting)

@@ -2,9 +2,9 @@
 
 Kademlia's (Maymounkov and Mazières, 2002), by events instead of rounds.
 
-Up to `alpha` questions are under way. One that is not answered within a few round trips stops counting, so that a dead
-node costs a fraction of a second instead of its timeout; what it answers later is still taken. The lookup is over when
-the `k` closest that are alive have answered.
+Up to `alpha` questions are under way. A node that does not answer within a few round trips is *slow*: it counts neither
+there nor among the closest, so that a dead one costs a fraction of a second instead of its timeout; what it answers
+later is still taken. The lookup is over when the `k` closest have answered, or everybody has or will not.
 
 *Against liars.* Of one network only MAX_OF_NETWORK nodes are asked, and only the MAX_TOLD closest of what one node
 tells are taken up, so that nobody fills the list alone. The first ones asked begin each a *way*: what is learnt belongs
@@ -66,7 +66,7 @@ class Lookup:
         """Whom to ask now; they count as asked."""
         chosen: list[Contact] = []
         room = self._alpha - sum(self._is_awaited(candidate, now) for candidate in self._known.values())
-        while len(chosen) < room and self.asked < MAX_ASKED and (candidate := self._next()) is not None:
+        while len(chosen) < room and self.asked < MAX_ASKED and (candidate := self._next(now)) is not None:
             candidate.asked_at = now
             self._networks[party(candidate.contact)] += 1
             self.asked += 1
@@ -100,17 +100,16 @@ class Lookup:
         ]
         return min(moments, default=None)
 
-    @property
-    def finished(self) -> bool:
-        """Have the k closest answered, and is nobody left to ask?"""
-        best = self._best()
-        if self.asked >= MAX_ASKED:
-            return all(c.answered for c in best if c.asked_at is not None)
-        return all(candidate.answered for candidate in best)
+    def is_finished(self, now: float) -> bool:
+        """Have the k closest answered, or is nobody left who may?"""
+        best = self._best(now)
+        if not all(candidate.answered for candidate in best):
+            return False
+        return len(best) == self._k or not any(self._is_slow(candidate, now) for candidate in self._known.values())
 
-    def closest(self, count: int) -> list[Contact]:
+    def closest(self, count: int, now: float) -> list[Contact]:
         """Those closest to the target that answered."""
-        return [candidate.contact for candidate in self._best() if candidate.answered][:count]
+        return [candidate.contact for candidate in self._best(now) if candidate.answered][:count]
 
     def _learn(self, contact: Contact, hops: int, way: int) -> None:
         known = contact.id in self._known or contact.address in self._addresses
@@ -119,12 +118,12 @@ class Lookup:
         self._addresses.add(contact.address)
         self._known[contact.id] = _Candidate(contact, distance(contact.id, self._target), hops, way)
 
-    def _best(self) -> list[_Candidate]:
-        """The k closest that may be alive, few of each network."""
+    def _best(self, now: float) -> list[_Candidate]:
+        """The k closest that are alive as far as we know, few of each network."""
         best: list[_Candidate] = []
         crowd: Counter[bytes] = Counter()
         for candidate in sorted(self._known.values(), key=lambda candidate: candidate.distance):
-            if candidate.failed:
+            if candidate.failed or self._is_slow(candidate, now):
                 continue
             net = party(candidate.contact)
             if candidate.asked_at is None and self._networks[net] >= MAX_OF_NETWORK:
@@ -136,9 +135,9 @@ class Lookup:
                     break
         return best
 
-    def _next(self) -> _Candidate | None:
+    def _next(self, now: float) -> _Candidate | None:
         """The closest that was not asked, of each way in turn."""
-        waiting = [candidate for candidate in self._best() if candidate.asked_at is None]
+        waiting = [candidate for candidate in self._best(now) if candidate.asked_at is None]
         if not waiting:
             return None
         self._turn += 1
@@ -146,9 +145,16 @@ class Lookup:
         return next((candidate for candidate in waiting if candidate.way == way), waiting[0])
 
     def _is_awaited(self, candidate: _Candidate, now: float) -> bool:
-        if candidate.asked_at is None or candidate.answered or candidate.failed:
-            return False
-        return now - candidate.asked_at < self._patience()
+        return self._is_open(candidate) and not self._is_slow(candidate, now)
+
+    def _is_slow(self, candidate: _Candidate, now: float) -> bool:
+        at = candidate.asked_at
+        return at is not None and self._is_open(candidate) and now - at >= self._patience()
+
+    @staticmethod
+    def _is_open(candidate: _Candidate) -> bool:
+        """Asked, and may still answer."""
+        return candidate.asked_at is not None and not candidate.answered and not candidate.failed
 
     def _patience(self) -> float:
         return min(SLOWEST, max(FASTEST, SLOW_TRIPS * self.trip))

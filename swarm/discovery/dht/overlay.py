@@ -85,7 +85,9 @@ class Overlay:
     async def publish(self, public_key: bytes, raw: bytes) -> int:
         """Brings a record to the nodes closest to its topic. How many have it now."""
         search = await self.search(public_key)
-        nodes = [node for node in search.lookup.closest(NEAREST) if node.id in search.tokens][:REPLICAS]
+        nodes = [node for node in search.lookup.closest(NEAREST, self._loop.time()) if node.id in search.tokens][
+            :REPLICAS
+        ]
         asked = [self.protocol.bring(node, search.tokens[node.id], public_key, raw) for node in nodes]
         answers = [await future for future in asked]
         return sum(isinstance(answer, Done) and answer.outcome == Outcome.STORED for answer in answers)
@@ -116,7 +118,7 @@ class Overlay:
                     protocol.ask_for(contact, target) if public_key is None else protocol.ask_records(contact, target)
                 )
                 under_way[asked] = contact, True
-            if not under_way or (lookup.finished and not any(not first for _, first in under_way.values())):
+            if not under_way or (lookup.is_finished(now) and not any(not first for _, first in under_way.values())):
                 return search
             wake = lookup.wake_at(now)
             done, _ = await asyncio.wait(
