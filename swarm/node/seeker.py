@@ -35,6 +35,7 @@ FIRST_PAUSE: Final = 1.0  # seconds between the first two searches for a folder'
 GROWTH: Final = 1.5
 LAST_PAUSE: Final = 300.0  # seconds while nobody is connected
 IN_COMPANY: Final = 900.0  # seconds while somebody is
+AFTER_FAILURE: Final = 60.0  # seconds
 LOOK: Final = 30.0  # seconds between two looks at which folders and addresses there are
 
 
@@ -90,11 +91,9 @@ class Seeker:
 
     def hurry(self) -> None:
         """Everybody is looked for at once; we may be elsewhere."""
-        for search in self._searches.values():
-            search.due, search.pause = self._loop.time(), FIRST_PAUSE
         if self._dht is not None:
             self._dht.moved()
-        self._changed.set()
+        self._search_all()
 
     def describe(self) -> dict[str, object]:
         """For the status."""
@@ -109,6 +108,15 @@ class Seeker:
 
     async def run(self, send: Callable[[bytes, Address], None], bound: Address) -> None:
         """Until it is cancelled. `bound`: where the socket that `send` uses listens."""
+        while True:
+            try:
+                await self._serve(send, bound)
+            except Exception:
+                log.exception("the DHT has failed, and is begun anew")  # all else goes on without it
+            self._dht, self._told = None, ()
+            await asyncio.sleep(AFTER_FAILURE)
+
+    async def _serve(self, send: Callable[[bytes, Address], None], bound: Address) -> None:
         await asyncio.to_thread(importlib.import_module, "swarm.discovery.dht.dht")
         from swarm.discovery.dht.dht import Dht
         from swarm.discovery.dht.remembered import NAME, Remembered
@@ -120,6 +128,7 @@ class Seeker:
             places=self._places,
             remembered=Remembered(self._home / NAME),
             versions=_versions(bound[0]),
+            on_up=self._search_all,
         )
         async with asyncio.TaskGroup() as group:
             group.create_task(self._dht.run())
@@ -150,6 +159,11 @@ class Seeker:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(min(LOOK, max(0.05, min(moments, default=now + LOOK) - now))):
                     await self._changed.wait()
+
+    def _search_all(self) -> None:
+        for search in self._searches.values():
+            search.due, search.pause = self._loop.time(), FIRST_PAUSE
+        self._changed.set()
 
     async def _search(self, dht: Dht, key: bytes) -> None:
         begun = self._loop.time()

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     Address = tuple[str, int]
 
 PORT = 47474
+REMEMBERED = 10_000  # questions
 JITTER = 0.1  # of a datagram's way
 
 
@@ -39,6 +40,8 @@ class Network:
         self.loss = loss
         self.hosts: dict[Address, Host] = {}
         self.datagrams = self.bytes = 0
+        self.amplified = 0  # answers of more than three times their question
+        self._questions: dict[tuple[Address, bytes], int] = {}  # (asker, id) -> bytes
         self._loop = asyncio.get_running_loop()
 
     def new_address(self) -> Address:
@@ -68,11 +71,21 @@ class Network:
         sender.sent += len(data)
         self.datagrams += 1
         self.bytes += len(data)
+        self._compare(source, data, to)
         if self.rng.random() < self.loss:
             return
         receiver = self.hosts.get(to)
         way = sender.near + (receiver.near if receiver is not None else 0.0)
         self._loop.call_later(way * (1 + self.rng.random() * JITTER), self._deliver, source, data, to)
+
+    def _compare(self, source: Address, data: bytes, to: Address) -> None:
+        message_id = data[1:21]
+        if data[0] == 0:
+            self._questions[source, message_id] = len(data)
+            if len(self._questions) > REMEMBERED:
+                del self._questions[next(iter(self._questions))]
+        elif len(data) > 3 * self._questions.pop((to, message_id), len(data)):
+            self.amplified += 1
 
     def _deliver(self, source: Address, data: bytes, to: Address) -> None:
         host = self.hosts.get(to)

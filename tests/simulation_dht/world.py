@@ -12,7 +12,7 @@ from swarm.discovery.dht.dht import Dht
 from swarm.discovery.dht.place import Place
 from swarm.discovery.dht.provider import DayKeys, day_of
 from swarm.ids import DeviceId
-from tests.simulation_dht.hostile import KINDS, Gang
+from tests.simulation_dht.hostile import KINDS, Gang, aimed_address
 from tests.simulation_dht.network import PORT, Network
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ class Plan:
     loss: float = 0.0
     churn: float = 0.0  # of the nodes go without a word, after everybody has announced
     hostile: float = 0.0  # of the servers lie
+    aimed: int = 0  # liars more, whose networks were chosen to be near the topic of the first folder
+    tries: int = 16  # networks out of which each of these was chosen
     folders: int = 20
     devices: int = 5  # of each folder
     lookups: int = 100
@@ -51,6 +53,8 @@ class Tally:
     found: list[float] = field(default_factory=list)  # of the devices that are there
     refuted: int = 0
     taken: list[int] = field(default_factory=list)  # nodes that have a record
+    datagrams: int = 0
+    answered_too_much: int = 0  # answers of more than three times their question
     in_tables: int = 0  # clients in servers' tables
     table: float = 0.0
 
@@ -106,13 +110,16 @@ class World:
         self.people.append(one)
         return one
 
-    async def populate(self) -> None:
+    async def populate(self, topic: bytes) -> None:
         for number in range(self.plan.nodes):
             is_client = number >= SEEDS and self.rng.random() < self.plan.clients
             lies = number >= SEEDS and not is_client and self.rng.random() < self.plan.hostile
             one = self.settle(is_client=is_client, liar=self.rng.choice(KINDS) if lies else "")
             if number < SEEDS:
                 self.seeds.append(one.address)
+        for _ in range(self.plan.aimed):
+            place = aimed_address(topic, self.network.new_address, self.plan.tries)
+            self.settle(liar=self.rng.choice(KINDS), address=place)
         self.gang.victims = [one.address for one in self.people]
         for one in self.people:
             self.start(one)
@@ -141,8 +148,9 @@ class World:
 async def measure(plan: Plan) -> Tally:
     """Populates a world, announces folders, lets some die, and searches."""
     world, tally = World(plan), Tally()
-    await world.populate()
-    folders = {world.rng.randbytes(32): world.rng.sample(world.honest, plan.devices) for _ in range(plan.folders)}
+    names = [world.rng.randbytes(32) for _ in range(plan.folders)]
+    await world.populate(DayKeys.derive(names[0], day_of(world.wall())).topic)
+    folders = {key: world.rng.sample(world.honest, plan.devices) for key in names}
     for key, devices in folders.items():
         for one in devices:
             one.dht.announce(key)
@@ -155,6 +163,7 @@ async def measure(plan: Plan) -> Tally:
         key = list(folders)[number % len(folders)]
         await _search(world, key, folders[key], tally)
     await world.close()
+    tally.datagrams, tally.answered_too_much = world.network.datagrams, world.network.amplified
     return tally
 
 

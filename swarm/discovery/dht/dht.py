@@ -13,7 +13,7 @@ import logging
 import os
 import socket
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from swarm.discovery.dht.contact import Contact, Scope, scope, version
@@ -46,6 +46,7 @@ SAVE: Final = 300.0  # seconds
 PATIENCE: Final = 5.0  # seconds that a search waits for the first node
 PUBLISHERS: Final = 4  # folders that are published at a time
 MAX_BOOTSTRAP: Final = 64  # addresses to begin at; the configuration's are never pushed out
+GREETED: Final = 32  # remembered nodes that are tried at a time
 BOTH: Final = (4, 6)
 
 
@@ -65,8 +66,8 @@ class Side:
     version: int
     overlay: Overlay
     standing: Standing
+    greet: asyncio.Event  # there is somebody new to try, or to try again
     refreshed: float | None = None
-    greet: asyncio.Event = field(default_factory=asyncio.Event)  # there is somebody new to try
 
 
 class Dht:
@@ -83,18 +84,21 @@ class Dht:
         versions: Iterable[int] = BOTH,
         always_server: bool = False,
         public: Iterable[Address] = (),
+        on_up: Callable[[], None] = lambda: None,
         random: Callable[[int], bytes] = os.urandom,
         wall: Callable[[], float] = time.time,
     ) -> None:
         """`send` sends a datagram and does not wait. `bootstrap`: names or addresses of nodes to begin at.
 
         `device`, `places`: whose records are published, and where it is. `always_server`: others may rely on this node
-        from the start; `public`: its addresses, where they are known.
+        from the start; `public`: its addresses, where they are known. `on_up`: there are nodes that were not there
+        before, and may know more.
         """
         self._loop = asyncio.get_running_loop()
         self._device = device
         self._places = places
         self._remembered = remembered
+        self._on_up = on_up
         self._random = random
         self._wall = wall
         self._configured = tuple(dict.fromkeys(bootstrap))
@@ -107,7 +111,8 @@ class Dht:
         for number in versions:
             standing = Standing(always_server=always_server, address=known.get(number))
             protocol = Protocol(send, self.store, standing, random=random, wall=wall)
-            self.sides[number] = Side(number, Overlay(protocol, wall), standing)
+            greet = asyncio.Event()
+            self.sides[number] = Side(number, Overlay(protocol, wall, greet.set), standing, greet)
 
     # -- for the node
 
@@ -151,9 +156,7 @@ class Dht:
 
     def moved(self) -> None:
         """This device is to be found elsewhere: tells everybody, and looks whether the nodes are still reached."""
-        for announced in self._announced.values():
-            announced.due, announced.pause = 0.0, PUBLISH_AGAIN
-        self._publish_now.set()
+        self._publish_all()
         for side in self.sides.values():
             side.refreshed = None
             side.greet.set()
@@ -227,13 +230,14 @@ class Dht:
             side.greet.clear()
             overlay = side.overlay
             wanted = await self._resolved(side)
-            missing = [address for address in wanted if address not in overlay.anchors]
-            await overlay.greet(missing, anchors=True)
+            fresh = await overlay.greet(wanted, anchors=True)
             if not overlay.is_up and known:
-                await overlay.greet(known, anchors=False)
-            if overlay.is_up and not self._up.is_set():
+                some, known = known[:GREETED], known[GREETED:] + known[:GREETED]
+                fresh += await overlay.greet(some, anchors=False)
+            if fresh:
                 self._up.set()
-                self._publish_now.set()
+                self._publish_all()
+                self._on_up()
             if overlay.is_up and (side.refreshed is None or self._loop.time() - side.refreshed > REFRESH):
                 await self._refresh(side)
             lacking = not overlay.is_up or any(address not in overlay.anchors for address in wanted)
@@ -270,6 +274,11 @@ class Dht:
         return [address for address in found if scope(address[0]) is not Scope.NOWHERE]
 
     # -- being found
+
+    def _publish_all(self) -> None:
+        for announced in self._announced.values():
+            announced.due, announced.pause = 0.0, PUBLISH_AGAIN
+        self._publish_now.set()
 
     async def _publish(self) -> None:
         while True:

@@ -47,9 +47,11 @@ class Search:
 class Overlay:
     """Searches of one node."""
 
-    def __init__(self, protocol: Protocol, wall: Callable[[], float]) -> None:
+    def __init__(self, protocol: Protocol, wall: Callable[[], float], on_lost: Callable[[], None]) -> None:
+        """`on_lost`: an anchor does not answer any more."""
         self.protocol = protocol
         self._wall = wall
+        self._on_lost = on_lost
         self._loop = asyncio.get_running_loop()
         self.anchors: dict[Address, Contact] = {}
 
@@ -59,18 +61,25 @@ class Overlay:
         return bool(self.anchors) or len(self.protocol.table) > 0
 
     async def greet(self, addresses: Iterable[Address], *, anchors: bool) -> int:
-        """Pings them all at once; those that answer are in the table, and perhaps anchors. How many did."""
+        """Pings them all at once; those that answer are in the table, and perhaps anchors. How many are new here.
+
+        A node that has begun anew has another id, and has forgotten what it was given.
+        """
         asked = {address: self.protocol.ping(address) for address in dict.fromkeys(addresses)}
-        count = 0
+        fresh = 0
         for address, future in asked.items():
-            answer = await future
-            if isinstance(answer, Pong):
-                count += 1
-                if anchors and (address in self.anchors or len(self.anchors) < MAX_ANCHORS):
-                    self.anchors[address] = Contact(answer.sender, *address)
-            elif anchors:
-                self.anchors.pop(address, None)
-        return count
+            answer, known = await future, self.anchors.get(address)
+            if not isinstance(answer, Pong):
+                if anchors and known is not None and answer is None:
+                    self.anchors.pop(address, None)
+                continue
+            contact = Contact(answer.sender, *address)
+            if not anchors:
+                fresh += 1
+            elif contact != known and (known is not None or len(self.anchors) < MAX_ANCHORS):
+                self.anchors[address] = contact
+                fresh += 1
+        return fresh
 
     async def approach(self, target: bytes) -> Lookup:
         """Finds the nodes close to a target; who answers on the way is in the table then."""
@@ -142,7 +151,8 @@ class Overlay:
         if not isinstance(answer, Found | Got):
             lookup.failed(contact)
             if self.anchors.get(contact.address) == contact:
-                del self.anchors[contact.address]  # it is greeted again in a while
+                del self.anchors[contact.address]
+                self._on_lost()
             return
         told = (parse_contact(data, contact.host) for data in answer.contacts)
         lookup.answered(contact, [other for other in told if other is not None], self._loop.time())
