@@ -15,6 +15,7 @@ import swarm
 from swarm.errors import SwarmError, UserError
 from swarm.keys.certificate import Certificate
 from swarm.keys.device import DeviceKey
+from swarm.keys.relay import printed
 from swarm.keys.role import Role
 from swarm.net.rate import Bucket
 from swarm.node.address_book import AddressBook
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from swarm.config import Config
+    from swarm.discovery.dht.place import Place
     from swarm.disk.home import FolderHome, Home
     from swarm.ids import DeviceId, FolderId
     from swarm.keys.chain import FolderKeys
@@ -90,6 +92,8 @@ class Node:
             keys=self._offered,
             make_peer=self._make_peer,
             on_absence=self._scan_all,
+            hints=lambda: [folder.hints for folder in self._active()],
+            home=home.path,
         )
         self.relay_list = RelayList(home.path)
         self.relays = Relays(
@@ -104,6 +108,8 @@ class Node:
         self.finder.doors = self.relays.doors
         self.finder.on_wake = self._woken
         self.finder.on_mapped = self._reachable_otherwise
+        self.finder.relays = self.relays.reserved
+        self.finder.on_relay_place = self._learn_place
 
     # -- life
 
@@ -306,12 +312,20 @@ class Node:
         hints = [learned(relay.host, relay.port, relay.key) for relay in folder.hints.relays]
         self.relays.learn(place for place in hints if place is not None)
 
+    def _learn_place(self, place: Place) -> None:
+        """A relay at which a member is, as the DHT has it."""
+        found = learned(place.host, place.port, printed(place.relay_key))
+        if found is not None:
+            self.relays.learn([found])
+            self.relays.hurry()
+
     def _lonely(self) -> list[FolderKeys]:
         """Folders with nobody connected."""
         met = {folder for peer in self.peers.values() for folder in peer.folders}
         return [folder.keys for folder in self._active() if folder.keys.folder_id not in met]
 
     def _reachable_otherwise(self) -> None:
+        self.finder.announce()
         self.rendezvous.changed()
         self._notify_soon()
 
