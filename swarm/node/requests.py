@@ -299,6 +299,7 @@ class Requests:
                     f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
                     for host, port in self._node.finder.addresses()
                 ],
+                "dht": self._node.finder.dht(),
             },
             "relays": self._node.relays.report(),
             "folders": [folder_object(self._report(folder)) for folder in self._node.folders.values()],
@@ -323,11 +324,13 @@ class Requests:
                     peer.bulk,
                     peer.link.via,
                     peer.link.relay,
+                    self._node.finder.found.get(device),
                 )
                 for device, peer in self._node.peers.items()
             },
             at=thread.at if thread else "",
             paused_until=folder.paused_until,
+            trouble=self._node.finder.trouble,
         )
 
     async def wait(self, path: str, device: str | None, peers: int, timeout: float | None) -> Waited:
