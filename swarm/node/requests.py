@@ -30,6 +30,7 @@ from swarm.sync.events import ScanWanted
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+    from pathlib import Path
 
     from swarm.node.node import Node
     from swarm.node.shared_folder import SharedFolder
@@ -175,7 +176,7 @@ class Requests:
                 *notes,
                 f"Anyone with this key can {allows} {folder.name}.",
                 f"This device listens at {where}: within reach of its network, and from outside if that port is open.",
-                *(() if service.installed(self._node.home.path) else (NO_SERVICE,)),
+                *(() if _is_started_by_itself(self._node.home.path) else (NO_SERVICE,)),
             ),
         )
 
@@ -346,6 +347,11 @@ class Requests:
         if os.path.realpath(path) != folder.real and path != folder.root:
             raise UserError(f"{path} is inside the shared folder {folder.root}", "name that one", EXIT_USAGE)
         return folder
+
+
+def _is_started_by_itself(home: Path) -> bool:
+    """By a service, or as the one process of a container, whose runtime sees to that."""
+    return service.installed(home) or os.getpid() == 1
 
 
 def _joinable(invitation: str) -> tuple[FolderKeys, Hints]:
