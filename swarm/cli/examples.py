@@ -27,6 +27,7 @@ EXAMPLES: Final = {
     "logs": ("swarm logs -n 50", "swarm logs --follow"),
     "config": ("swarm config",),
     "service": ("swarm service install", "swarm service status"),
+    "doctor": ("swarm doctor", "swarm doctor --json"),
     "completion": ('eval "$(swarm completion bash)"', "swarm completion fish | source"),
     "run": ("swarm run", "swarm run --listen 0.0.0.0:47474 --no-lan"),
     "stop": ("swarm stop",),

@@ -32,6 +32,7 @@ from swarm.ids import Kind, name_of, parent_of
 from swarm.sync.events import OperationsDone
 from swarm.sync.files import Stat
 from swarm.sync.operation import (
+    Confirm,
     InstallFile,
     InstallLink,
     MakeDirectory,
@@ -159,6 +160,8 @@ class _Group:
                 return _Achieved(self._move(operation))
             case SetMetadata(path=path, expected=expected, mode=mode, mtime_ns=mtime_ns):
                 return _Achieved(self._set_metadata(path, expected, mode, mtime_ns))
+            case Confirm(path=path, expected=expected):
+                return _Achieved(self._as_expected(path, expected))
             case Remove():
                 return self._remove(operation)
 
@@ -229,13 +232,16 @@ class _Group:
             return moved  # the plan sees that mode or mtime differ, and asks for that alone
 
     def _set_metadata(self, path: str, expected: Local, mode: int, mtime_ns: int) -> Stat:
-        if expected.kind is Kind.DIRECTORY:
-            stat = self.files.stat(path)
-            if (stat.kind, stat.inode, stat.mode) != (expected.kind, expected.inode, expected.mode):
-                raise Raced
-        else:
-            stat = self.placement.must_be(path, expected)
-        return self._change(path, stat, expected, mode, mtime_ns)
+        return self._change(path, self._as_expected(path, expected), expected, mode, mtime_ns)
+
+    def _as_expected(self, path: str, expected: Local) -> Stat:
+        """Its stat. Of a directory, times and names in it are its own matter."""
+        if expected.kind is not Kind.DIRECTORY:
+            return self.placement.must_be(path, expected)
+        stat = self.files.stat(path)
+        if (stat.kind, stat.inode, stat.mode) != (expected.kind, expected.inode, expected.mode):
+            raise Raced
+        return stat
 
     def _change(self, path: str, stat: Stat, expected: Local, mode: int, mtime_ns: int) -> Stat:
         """Sets mode and mtime of what was just found to be `stat`. Raises Raced when it is not so any more."""

@@ -36,6 +36,7 @@ class Assembly:
     asked: set[int] = field(default_factory=set)  # indexes of chunks asked for
     stored: int = 0  # bytes of its chunks that are in the temp
     waiting: bool = False  # WHOLE, NODES: a request is out
+    sources: frozenset[str] = frozenset()  # PREPARING: files of ours that are being read for it
 
     @property
     def temp(self) -> str:

@@ -10,6 +10,7 @@ clock, no file and no socket. The parts, in the order in which data goes through
     Planner    view against local tree -> operations
     Fetcher    wanted content -> requests and temps
     Server     members' requests -> where the bytes are
+    Archive    history -> where the bytes are, when the database does not know
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from swarm.index.trie import folder_root
 from swarm.keys.certificate import Certificate, Introduction
 from swarm.keys.device import origin_of
 from swarm.keys.role import Role
+from swarm.sync.archive import Archive
 from swarm.sync.changes import Changes
 from swarm.sync.dirty import Dirty
 from swarm.sync.events import (
@@ -183,6 +185,7 @@ class Folder:
             traits=traits,
             rules=self._rules,
             look_at=self._look_at,
+            missing=self._missing,
             changes=self.changes,
         )
         self.observer = Observer(
@@ -198,6 +201,9 @@ class Folder:
             touched=self.planner.touch,
         )
         self.server = Server(store, out=self._emit)
+        self.archive = Archive(store, out=self._emit)
+        if fresh or identity.cloned:
+            self.archive.distrust()
         self.ledger.count_all()
         for path, _ in store.locals_below(""):
             self.planner.touch(path)
@@ -217,6 +223,8 @@ class Folder:
             self._handle(event, now, wall)
         self.observer.tick(now)
         self._release_if_heard(now, wall)
+        if self.observer.first_walk_done and not self.health:
+            self.archive.tick()
         for path in sorted(self.ledger.changed):  # a set: unsorted, no run could be repeated
             self.planner.touch(path)
         self.ledger.changed.clear()
@@ -275,6 +283,12 @@ class Folder:
         match event:
             case Dirty():
                 self.observer.dirty(event)
+            case Scanned(directory) if Archive.has(directory):
+                self.archive.scanned(event)
+            case Hashed(path) if Archive.has(path):
+                self.archive.hashed(event)
+            case ScanFailed(path) | HashFailed(path) if Archive.has(path):
+                self.archive.failed()
             case Scanned():
                 self.observer.scanned(event, now, wall)
             case ScanFailed():
@@ -312,6 +326,8 @@ class Folder:
                 if self.health and not event.why:
                     self.observer.rescan()
                 self.health = event.why
+                if event.why:
+                    self.archive.interrupt()
             case ScanWanted():
                 self.observer.rescan()
             case RevertWanted():
@@ -377,6 +393,7 @@ class Folder:
         introduction = Introduction.issue(certificate, self.identity.device, incarnation)
         self.exchange.introduce(introduction)
         self._last_birth = wall
+        self.archive.distrust()
         self._emit(Note(f"the index of this folder is an older copy of itself (life {short(self.ledger.origin)})"))
         self.ledger.begin_life(introduction.origin, wall)
 
@@ -437,3 +454,6 @@ class Folder:
 
     def _look_at(self, directory: str) -> None:
         self.observer.look_at(directory)
+
+    def _missing(self, path: str) -> str:
+        return self.observer.missing.above(path)

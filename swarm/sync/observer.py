@@ -263,6 +263,7 @@ class Observer:
         for path in self.missing.take_due(now):
             if self.store.local(path) is None:
                 self.missing.forget(path)  # went with its directory
+                self._touched(path)
             elif path in self._busy():
                 self.missing.wait(path, now + CONFIRM_WAIT)
             else:

@@ -168,7 +168,7 @@ MUTANTS: tuple[Mutant, ...] = tuple(
         ("tells before the commit", "a crash forgets what was told", S + "folder",
          "        self.store.commit()\n        if self._pending_barrier", "        if self._pending_barrier", CRASH),
         ("moves without looking", "a rename takes whatever is at the old name", D + "placement",
-         "        if not self._is(path, expected):\n            try:", "        if False:\n            try:", PLAIN),
+         "            taken = self.files.stat(path)\n", "            taken = self.files.stat(path)\n            return\n", PLAIN),
         # -- what was wrong once
         ("a directory made anew", "does not learn the new inode", S + "observer",
          "(local.mode != stat.mode or local.inode != stat.inode)", "local.mode != stat.mode", PLAIN),
@@ -181,7 +181,21 @@ MUTANTS: tuple[Mutant, ...] = tuple(
          "        if self._by_path.get(path) != content:\n            self.forget(path)",
          "        if self._by_path.get(path) == content:\n            return\n        if True:\n            self.forget(path)", PLAIN),
         ("brings back what was moved and deleted", "does a move again", D + "placement",
-         "                return  # moved, and then taken", "                raise Raced from None  # moved, and then taken", PLAIN),
+         "            return  # moved, and then taken", "            raise Raced from None  # moved, and then taken", PLAIN),
+        ("takes back what was moved and replaced", "gives a user's new directory another name", D + "placement",
+         "                    return  # moved, and then replaced", "                    pass  # moved, and then replaced", PLAIN),
+        ("believes in equal bytes", "takes a version for installed where nobody looked", S + "planner",
+         "                return Need(entry, installed)  # of another",
+         "                if not self._metadata_differs(record, local):\n"
+         "                    self.store.put_local(path, replace(local, installed=installed, copy_of=copy_of))\n"
+         "                    return None\n"
+         "                return Need(entry, installed)  # of another", PLAIN),
+        ("installs where nobody knows", "puts things below a directory that is missing", S + "obstacles",
+         "        return self._missing(path)", '        return ""', ("personality",)),
+        ("asks for ever", "asks again at every State for what nobody has", S + "lacking",
+         "        if state != member.said:", "        if True:", ("database",)),
+        ("never reads history", "a lost database forgets what is in history", S + "folder",
+         "            self.archive.tick()", "            pass", ("database",)),
         ("falls over a liar's context", "supersedes itself", S + "ledger",
          "if origin != self.origin else (origin, min(seq, self._seq))", "if True else (origin, seq)", ("liars",)),
         ("never reads again", "what could not be read once is never read", S + "observer",

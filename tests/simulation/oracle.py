@@ -177,6 +177,9 @@ class Oracle:
             if kind is Kind.FILE and isinstance(data, bytes):
                 self.produced[path, data] += 1
                 self.ended.discard((path, data))
+        for data in self._history(device) - set(self._contents(self._tree(device))):
+            if data in self.due:  # it may have given way to a version whose record only that database had
+                self.due[data] = Due.SOMEWHERE
         watched = self._watched[device.name]
         for path, _ in device.store.locals_below(""):  # what has gone since, it cannot tell from what a user deleted
             if path not in watched.tree:
@@ -495,6 +498,7 @@ class Oracle:
     def _judge_index(self, device: Device) -> None:
         """What its index says of its disk is true."""
         assert device.folder is not None
+        unmet = self._unmet() if self.lost else set()  # where what was deleted waits for what comes in its place
         for path, (kind, data) in self._tree(device).items():
             local = device.store.local(path)
             if local is None or local.kind is not kind:
@@ -503,7 +507,7 @@ class Oracle:
                 self.convict(f"{device.name} does not know of {path}")
             elif isinstance(data, bytes) and local.content != self.name_of(data):
                 self.convict(f"{device.name} takes {path} for another content than it has")
-            elif local.copy_of == "" and kind is not Kind.DIRECTORY and not self.lies:
+            elif local.copy_of == "" and kind is not Kind.DIRECTORY and not self.lies and path not in unmet:
                 register = device.store.register(PathKey(device.folder.ledger.key_of(path)))
                 if not any(record.content == local.content for record in register if not record.tombstone):
                     self.convict(f"{device.name} has {path} and no record of it")
