@@ -125,6 +125,7 @@ def folder_object(report: FolderReport) -> dict[str, Any]:
     """One folder of `swarm status --json`."""
     state, why = state_of(report)
     status = report.status
+    cannot = status.cannot if status and not status.health else ()  # of a disk that is away, nothing can be said
     return {
         "id": report.folder,
         "name": report.name,
@@ -138,8 +139,8 @@ def folder_object(report: FolderReport) -> dict[str, Any]:
         "bytes": status.bytes if status else 0,
         "need_files": status.need_files if status else 0,
         "need_bytes": status.need_bytes if status else 0,
-        "cannot": status.cannot_count if status else 0,
-        "cannot_paths": [{"path": path, "why": why} for path, why in status.cannot] if status else [],
+        "cannot": status.cannot_count if status and cannot else 0,
+        "cannot_paths": [{"path": path, "why": why} for path, why in cannot],
         "conflicts": status.conflicts if status else 0,
         "local_changes": status.local_changes if status else 0,
         "changed_paths": list(status.changed_paths) if status else [],
