@@ -18,6 +18,7 @@ from swarm.sync.events import (
     Hash,
     OperationsDone,
     PrepareTemp,
+    ReadDatabase,
     Run,
     Scan,
     Serve,
@@ -71,6 +72,9 @@ class Pools:
                 self._later("scan", life, lambda: scanner.scan(device.files, directory, device.healthy, self.debt))
             case Hash():
                 self._later("hash", life, lambda: hasher.read(device.files, effect, device.keys.chunk_key()))
+            case ReadDatabase():
+                key = device.keys.chunk_key()
+                self._later("hash", life, lambda: hasher.read_database(device.files, effect, key, device.healthy))
             case Run():
                 self._later("install", life, lambda: self._install(effect))
             case PrepareTemp() | StoreChunks() | StoreFiles() | DropTemp():
