@@ -38,9 +38,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         options = parse(sys.argv[1:] if arguments is None else arguments)
         gate = _gate(options)
-        seed = _seed(options)
+        state = _state(options)
+        seed = load_seed(state)
         logging.basicConfig(level=logging.INFO, format="relay: %(message)s", stream=sys.stderr)
-        asyncio.run(_run(options, seed, gate))
+        asyncio.run(_run(options, state, seed, gate))
     except SwarmError as error:
         return report(error)
     except SystemExit as end:  # --help and --version
@@ -55,7 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-async def _run(options: Options, seed: bytes, gate: Gate) -> None:
+async def _run(options: Options, state: Path, seed: bytes, gate: Gate) -> None:
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -71,6 +72,13 @@ async def _run(options: Options, seed: bytes, gate: Gate) -> None:
             metrics = serve_metrics(options.metrics, collector)
             stack.callback(metrics.server_close)
             stack.callback(metrics.shutdown)
+        if options.dht:
+            from relay.bootstrap import DhtNode
+
+            public = (options.public_address or options.listen.host, relay.port)
+            relay.bootstrap = DhtNode(
+                relay.send_datagram, relay.family, bootstrap=options.bootstrap, public=public, state=state
+            )
         loop.add_signal_handler(signal.SIGHUP, _read_again, options, relay)
         _say_where(options, relay)
         await stopping.wait()
@@ -82,7 +90,7 @@ def address_line(arguments: list[str]) -> str:
     """What a relay with these options prints. Makes its key if there is none. Raises UserError."""
     options = parse(arguments)
     _gate(options)
-    key, _ = key_pair(_seed(options))
+    key, _ = key_pair(load_seed(_state(options)))
     return _line(_host(options), options.listen.port, key)
 
 
@@ -104,8 +112,8 @@ def _host(options: Options) -> str:
     return _own_address() if host in ("", "::", "0.0.0.0") else host
 
 
-def _seed(options: Options) -> bytes:
-    return load_seed(Path(options.state) if options.state else default_directory())
+def _state(options: Options) -> Path:
+    return Path(options.state) if options.state else default_directory()
 
 
 def _own_address() -> str:

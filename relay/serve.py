@@ -8,7 +8,6 @@ import logging
 import os
 from typing import TYPE_CHECKING, Final
 
-from relay.bootstrap import FIRST_RELAY_BYTE
 from relay.effect import Send
 from relay.hub import Hub
 from relay.path import Stream
@@ -16,7 +15,7 @@ from relay.streams import Streams
 from relay.switch import UNKNOWN, Drop, Switch
 from relay.udp import UdpSocket
 from swarm.errors import UserError
-from swarm.wire.relay_frame import DATA, DATA_HEADER, WHOAMI
+from swarm.wire.relay_frame import DATA, DATA_HEADER, FIRST_KIND, WHOAMI
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -83,6 +82,11 @@ class Relay:
         return self._udp.port
 
     @property
+    def family(self) -> int:
+        """Of the UDP socket: AF_INET6 where it speaks both."""
+        return self._udp.family
+
+    @property
     def not_sent(self) -> int:
         """Packets for which there was no room."""
         return self._udp.not_sent + self._streams.not_sent
@@ -135,7 +139,7 @@ class Relay:
         self._streams.send(frame, stream)
 
     def _datagram_received(self, data: bytes, path: Path, now: float) -> None:
-        if data[0] < FIRST_RELAY_BYTE:
+        if data[0] < FIRST_KIND:
             if self.bootstrap is not None:
                 self.bootstrap.datagram_received(data, path)
             return

@@ -48,6 +48,7 @@ class UdpSocket:
         self._control = socket.CMSG_SPACE(4)
         self._segments = True
         self.port: int = sock.getsockname()[1]
+        self.family: int = sock.family
         self.not_sent = 0  # datagrams for which the socket had no room, or that were too large for the path
         receive_runs(sock)
         self._loop.add_reader(sock, self._readable)

@@ -12,6 +12,7 @@ from pathlib import Path
 from tests.simulation import hunt
 from tests.simulation.schedule import KINDS, Play, Schedule, draw
 from tests.simulation.shrink import shrink, story, verdict
+from tests.simulation_dht import report as dht
 
 SEEDS = Path(__file__).parent / "seeds"
 
@@ -32,7 +33,10 @@ def main() -> int:
     mutants = what.add_parser("mutants", help="change the program, and see that it is convicted; 1 if it is not")
     mutants.add_argument("--only", default="")
     mutants.add_argument("--schedules", type=int, default=400)
+    dht.add_options(what.add_parser("dht", help="nodes of the DHT that look for each other"))
     arguments = parser.parse_args()
+    if arguments.what == "dht":
+        return dht.simulate(arguments)
     if arguments.what == "mutants":
         return hunt.hunt(arguments.only, arguments.schedules)
     if arguments.what == "stored":

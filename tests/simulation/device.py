@@ -31,6 +31,7 @@ from swarm.sync.events import (
     Note,
     OperationsDone,
     PrepareTemp,
+    ReadDatabase,
     Run,
     Scan,
     Send,
@@ -289,6 +290,9 @@ class Device:
                 self._later("scan", life, lambda: scanner.scan(self.files, directory, self.healthy))
             case Hash():
                 self._later("hash", life, lambda: hasher.read(self.files, effect, self.keys.chunk_key()))
+            case ReadDatabase():
+                key = self.keys.chunk_key()
+                self._later("hash", life, lambda: hasher.read_database(self.files, effect, key, self.healthy))
             case Run():
                 self._later("install", life, lambda: self._install(effect))
             case PrepareTemp() | StoreChunks() | StoreFiles() | DropTemp():
