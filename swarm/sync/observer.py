@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from swarm.errors import BadPeer
 from swarm.ids import NO_CONTENT, Kind, join_path, parent_of
 from swarm.index.paths import check_path
-from swarm.index.version import context_of
+from swarm.index.version import context_covers, context_of
 from swarm.sync.adoption import adopted
 from swarm.sync.databases import LAST_PAUSE, LONGEST_REST, REST, Databases, database_of, files_of
 from swarm.sync.events import Hash, ReadDatabase, Scan
@@ -433,7 +433,12 @@ class Observer:
             before = self.ledger.settle_copy(path, local, wall)
         self.store.put_local(path, None)
         self.store.drop_chunks(path)
-        if before is not None and any(not record.tombstone for record in self.ledger.register(path)):
+        # What has been superseded since says nothing any more, and may be gone because we took it away ourselves, in a
+        # run that ended before its commit. What came in its place was never here.
+        register = self.ledger.register(path)
+        if before is not None and any(
+            not record.tombstone and context_covers(before.installed, record.dot) for record in register
+        ):
             self.ledger.write(path, Value(local.kind, tombstone=True), before, wall)
 
     # -- versions
