@@ -51,6 +51,7 @@ class Fetcher:
     ) -> None:
         self.store = store
         self.fetched_bytes = 0  # content bytes that members sent us since the start
+        self.stored_bytes = 0  # of what is still wanted: already in temps
         self._out = out
         self._ready = ready
         self._failed = failed
@@ -200,6 +201,7 @@ class Fetcher:
             self._fail(assembly, event.why)
             return
         assembly.stage = Stage.CHUNKS
+        self._store(assembly, sum(assembly.chunks[index].length for index in set(event.present)))
         assembly.missing = dict.fromkeys(sorted(set(range(len(assembly.chunks))) - set(event.present)))
         self._check_ready(assembly)
 
@@ -208,6 +210,8 @@ class Fetcher:
         for content, index in event.stored:
             assembly = self._assemblies.get(content)
             if assembly is not None and assembly.stage is Stage.CHUNKS:
+                if index in assembly.asked or index in assembly.missing:
+                    self._store(assembly, assembly.chunks[index].length)
                 assembly.asked.discard(index)
                 assembly.missing.pop(index, None)
                 self._check_ready(assembly)
@@ -419,6 +423,10 @@ class Fetcher:
         if request.peer in self._outstanding:
             self._outstanding[request.peer] -= request.expected
 
+    def _store(self, assembly: Assembly, size: int) -> None:
+        assembly.stored += size
+        self.stored_bytes += size
+
     def _check_ready(self, assembly: Assembly) -> None:
         if not assembly.missing and not assembly.asked:
             self._set_ready(assembly)
@@ -447,7 +455,8 @@ class Fetcher:
         self._queue[assembly.content] = None
 
     def _end(self, assembly: Assembly) -> None:
-        self._assemblies.pop(assembly.content, None)
+        if self._assemblies.pop(assembly.content, None) is not None:
+            self.stored_bytes -= assembly.stored
         self._queue.pop(assembly.content, None)
         self._leave_sources(assembly)
         self._leave_active(assembly)

@@ -33,6 +33,7 @@ from swarm.sync.events import (
     Barrier,
     ChunksStored,
     DataArrived,
+    DatabaseRead,
     Effect,
     Event,
     FetchAsked,
@@ -58,6 +59,7 @@ from swarm.sync.events import (
 )
 from swarm.sync.exchange import Exchange, Progress
 from swarm.sync.fetcher import Fetcher
+from swarm.sync.last_heard import LastHeard
 from swarm.sync.ledger import Ledger
 from swarm.sync.observer import Observer
 from swarm.sync.planner import Planner
@@ -115,7 +117,7 @@ class FolderStatus:
     troubles: tuple[tuple[str, str], ...]
     local_changes: int  # paths that the user of a reader changed, which no other device gets
     changed_paths: tuple[str, ...]  # the first few of them
-    settled: bool  # nothing on the disk waits to be looked at
+    settled: bool  # nothing on the disk waits to be looked at, but what is put off
     put_off: str  # a file that is written to all the time, and waits for its next version
     scanning: bool  # the first walk is not done
     holding: bool  # waits for a member before it says what is here
@@ -124,6 +126,7 @@ class FolderStatus:
     barrier: int  # the last barrier that was reached
     fetched_bytes: int
     members: tuple[MemberStatus, ...]
+    behind: dict[DeviceId, int]  # of each member that was ever heard, here or away: how many changes it lacked
 
 
 LIFE_MS = 60_000  # milliseconds between two lives begun because a member knew more of us than we do
@@ -173,6 +176,7 @@ class Folder:
         self.exchange = Exchange(store, self.ledger, identity.keys, verify=verify, out=self._emit)
         if introduction is not None:
             self.exchange.introduce(introduction)
+        self.last_heard = LastHeard(store)
         self.changes = Changes(store)
         self.fetcher = Fetcher(store, out=self._emit, ready=self._content_ready, failed=self._content_failed)
         self.planner = Planner(
@@ -233,9 +237,8 @@ class Folder:
             self._sweep()
         self.ledger.seal()
         self.store.commit()
-        if self._pending_barrier and self.observer.settled:
+        if self._pending_barrier and self.observer.caught_up():
             self._barrier, self._pending_barrier = self._pending_barrier, 0
-            self.observer.rest()
         self.exchange.compare(now)
         self.exchange.speak(self._progress(), now)
         if (when := self._next_due(now)) is not None:
@@ -256,7 +259,7 @@ class Folder:
             bytes=self.ledger.totals.bytes,
             conflicts=self.ledger.totals.conflicts,
             need_files=self.planner.need_files,
-            need_bytes=self.planner.need_bytes,
+            need_bytes=self._need_bytes(),
             cannot=tuple(list(cannot.items())[:MAX_LISTED]),
             cannot_count=len(cannot),
             troubles=tuple(list(self.planner.troubles.items())[:MAX_LISTED]),
@@ -271,6 +274,7 @@ class Folder:
             barrier=self._barrier,
             fetched_bytes=self.fetcher.fetched_bytes,
             members=tuple(self._member_status(peer, member) for peer, member in self._members.items()),
+            behind=self.last_heard.behind(self.ledger.clock),
         )
 
     # -- dispatch
@@ -293,6 +297,8 @@ class Folder:
                 self.observer.hashed(event, now, wall)
             case HashFailed():
                 self.observer.hash_failed(event, now)
+            case DatabaseRead():
+                self.observer.database_read(event, now, wall)
             case OperationsDone():
                 self.planner.done(event.results, now)
             case TempPrepared():
@@ -345,6 +351,7 @@ class Folder:
             self._emit(Accuse(event.peer, error.message))
             return
         if isinstance(event.message, State):
+            self.last_heard.heard(event.peer, event.message)
             self.fetcher.member_said(event.peer, event.message)
             self._check_head(event.message, wall)
 
@@ -418,7 +425,11 @@ class Folder:
 
     def _progress(self) -> Progress:
         settled = self.observer.settled and self.observer.first_walk_done and not self.observer.holding
-        return Progress(self.planner.need_files, self.planner.need_bytes, settled and not self.health)
+        return Progress(self.planner.need_files, self._need_bytes(), settled and not self.health)
+
+    def _need_bytes(self) -> int:
+        """Of all that is wanted, less what is in temps already."""
+        return max(0, self.planner.need_bytes - self.fetcher.stored_bytes)
 
     def _member_status(self, peer: DeviceId, member: _Member) -> MemberStatus:
         told = self.exchange.gossip.peers[peer]
