@@ -27,6 +27,9 @@ class Connection:
     address: tuple[str, int]
     rtt: float | None  # seconds
     bulk: str  # what carries content: "tcp" or "quic"
+    via: str | None = None  # how the relay in use is reached: "udp" or "tcp"
+    relay: str | None = None  # that relay, HOST:PORT
+    found: str | None = None  # whose word led to it, as Finder.found has it; None: it has found us
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +47,13 @@ class FolderReport:
     connections: dict[str, Connection]  # those connected now
     at: str = ""  # the file that was last begun to be read
     paused_until: float | None = None  # seconds since 1970, infinite until it is resumed; None: it is not paused
+    trouble: str = ""  # why members may not be found
 
 
 def state_of(report: FolderReport) -> tuple[str, str | None]:
     """The state, and a sentence where there is something to say."""
     status = report.status
+    trouble = f"; {report.trouble}" if report.trouble else ""
     if report.paused_until is not None:
         later = isfinite(report.paused_until)
         return "paused", f"until {_moment(report.paused_until)}" if later else "until swarm resume"
@@ -64,15 +69,15 @@ def state_of(report: FolderReport) -> tuple[str, str | None]:
     if status.scanning:
         return "scanning", None
     if status.holding:
-        why = "looks at what is here first" if status.members else "joined; waits for a member to be online"
-        return "waiting", why
+        alone = f"joined; waits for a member to be online{trouble}"
+        return "waiting", "looks at what is here first" if status.members else alone
     if status.need_files:
         path, why = status.troubles[0] if status.troubles else ("", "")
         return "syncing", f"{path}: {why}" if why else None
     if not status.settled:
         return "scanning", None
     if not status.members:
-        return "waiting", "no other device is online"
+        return "waiting", f"no other device is online{trouble}"
     behind = [member.name for member in status.members if not member.identical]
     if behind:
         return "syncing", f"{', '.join(behind[:3])} {'is' if len(behind) == 1 else 'are'} not up to date yet"
@@ -120,6 +125,7 @@ def folder_object(report: FolderReport) -> dict[str, Any]:
     """One folder of `swarm status --json`."""
     state, why = state_of(report)
     status = report.status
+    cannot = status.cannot if status and not status.health else ()  # of a disk that is away, nothing can be said
     return {
         "id": report.folder,
         "name": report.name,
@@ -133,8 +139,8 @@ def folder_object(report: FolderReport) -> dict[str, Any]:
         "bytes": status.bytes if status else 0,
         "need_files": status.need_files if status else 0,
         "need_bytes": status.need_bytes if status else 0,
-        "cannot": status.cannot_count if status else 0,
-        "cannot_paths": [{"path": path, "why": why} for path, why in status.cannot] if status else [],
+        "cannot": status.cannot_count if status and cannot else 0,
+        "cannot_paths": [{"path": path, "why": why} for path, why in cannot],
         "conflicts": status.conflicts if status else 0,
         "local_changes": status.local_changes if status else 0,
         "changed_paths": list(status.changed_paths) if status else [],
@@ -145,6 +151,7 @@ def folder_object(report: FolderReport) -> dict[str, Any]:
 
 def _peer_objects(report: FolderReport) -> list[dict[str, Any]]:
     connected = {member.peer.hex(): member for member in report.status.members} if report.status else {}
+    behind = {peer.hex(): count for peer, count in report.status.behind.items()} if report.status else {}
     rows = []
     for device in dict.fromkeys([*connected, *report.members]):
         member, known = connected.get(device), report.members.get(device)
@@ -157,9 +164,14 @@ def _peer_objects(report: FolderReport) -> list[dict[str, Any]]:
                 "role": member.role.word if member else known.folders.get(report.folder, "") if known else "",
                 "connected": member is not None,
                 "in_sync": member is not None and member.identical,
+                "need_files": member.need_files if member else 0,
                 "need_bytes": member.need_bytes if member else 0,
+                "behind": 0 if member is not None and member.identical else behind.get(device),
                 "route": connection.route if connection else None,
+                "via": connection.via if connection else None,
+                "relay": connection.relay if connection else None,
                 "bulk": connection.bulk if connection else None,
+                "found": connection.found if connection else None,
                 "address": _address(connection.address) if connection else None,
                 "rtt_ms": round(connection.rtt * 1000, 2) if connection and connection.rtt is not None else None,
                 "last_seen": _moment(last_seen) if last_seen else None,

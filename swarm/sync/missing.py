@@ -1,8 +1,10 @@
-"""Names that a listing lacks: a deletion after they were looked for again, unless they turn up elsewhere. Pure.
+"""What listings lacked: each path waits for the moment at which its deletion is believed.
 
-missing from a listing ──wait──> due ──another listing──> lacks it too: deleted
-         │                        └────────────────────> has it: forgotten
-         └── its content or its inode turns up at another path: renamed, and deleted at once
+    missing from a listing ──> waits, for an editor that creates it again ──> its directory is listed once more
+    there again, or found at another name ──> forgotten
+    missing in that listing as well ──> deleted
+
+Until then nothing is known of what is at such a path, nor of what is below it. Pure.
 """
 
 from __future__ import annotations
@@ -10,90 +12,110 @@ from __future__ import annotations
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
-from swarm.ids import parent_of
+from swarm.ids import Kind, parent_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from swarm.sync.store import Local, Store
 
 DELETION_WAIT = 2.0  # seconds: editors that delete and create again take less
 RENAME_WAIT = 0.3  # seconds: the directory itself was seen at its new name
 CONFIRM_WAIT = 1.0  # seconds until a deletion that could not be looked at is looked at again
 
-_CONFIRMING = float("inf")  # until the listing that confirms it
+_LISTED = float("inf")  # when it is due: when the listing says so
 
 
 class Missing:
-    """One folder's."""
+    """One folder's missing paths."""
 
-    def __init__(self) -> None:
-        self._until: dict[str, float] = {}
-        self._by_inode: dict[int, str] = {}  # and of all that was below them
-        self._due: list[tuple[float, str]] = []  # heap
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._due: dict[str, float] = {}
+        self._heap: list[tuple[float, str]] = []
+        self._inodes: dict[int, str] = {}  # of what is missing, and of what is below it
+        self._confirming: set[str] = set()
 
-    def __bool__(self) -> bool:
-        return bool(self._until)
+    def __len__(self) -> int:
+        return len(self._due)
 
     def __contains__(self, path: str) -> bool:
-        return path in self._until
+        return path in self._due
 
-    def is_confirming(self, path: str) -> bool:
-        return self._until.get(path) == _CONFIRMING
+    # -- what is asked
 
-    def has(self, path: str) -> bool:
-        """Whether it, or a directory that it was in, is missing from a listing."""
-        while path:
-            if path in self._until:
-                return True
+    def above(self, path: str) -> str:
+        """The topmost of `path` and the directories above it that is missing, or ""."""
+        found = ""
+        while path and self._due:
+            if path in self._due:
+                found = path
             path = parent_of(path)
-        return False
+        return found
 
-    def at(self, inode: int) -> str | None:
-        """Where the missing thing of that inode was."""
-        return self._by_inode.get(inode)
+    def was_at(self, inode: int) -> str | None:
+        """Where the thing with that inode was, if it is missing there."""
+        return self._inodes.get(inode)
 
     def next_due(self) -> float | None:
-        while self._due:
-            when, path = self._due[0]
-            if self._until.get(path) == when:
-                return when
-            heappop(self._due)
-        return None
+        while self._heap and self._due.get(self._heap[0][1]) != self._heap[0][0]:
+            heappop(self._heap)
+        return self._heap[0][0] if self._heap else None
 
-    def take(self, now: float) -> Iterator[str]:
-        """Those that are due: look at each, and say `confirm`, `wait` or `forget`."""
-        while (due := self.next_due()) is not None and due <= now:
-            yield heappop(self._due)[1]
+    # -- what happens
 
-    def begin(self, path: str, inodes: dict[int, str], now: float) -> None:
-        """A listing lacks it. `inodes`: of it and all below it, with their paths."""
-        self._by_inode.update(inodes)
-        self.wait(path, now + DELETION_WAIT)
+    def add(self, path: str, local: Local, due: float) -> None:
+        """A listing lacks it. `due`: when that is to be looked at again."""
+        self.wait(path, due)
+        self._inodes[local.inode] = path
+        if local.kind is Kind.DIRECTORY:
+            for below, child in self.store.locals_below(path):
+                self._inodes[child.inode] = below
 
     def wait(self, path: str, due: float) -> None:
-        self._until[path] = due
-        heappush(self._due, (due, path))
+        self._due[path] = due
+        heappush(self._heap, (due, path))
+
+    def hasten(self, inode: int, due: float) -> None:
+        """That directory was seen at another name: its old one need not wait for an editor."""
+        old = self._inodes.get(inode)
+        if old is not None and self._due.get(old, 0.0) not in (0.0, _LISTED):
+            self.wait(old, due)
+
+    def take_due(self, now: float) -> Iterator[str]:
+        """Each path whose time has come; whoever takes it has it confirmed, waits again, or forgets it."""
+        while (due := self.next_due()) is not None and due <= now:
+            yield heappop(self._heap)[1]
 
     def confirm(self, path: str) -> None:
-        """The next listing of its directory decides."""
-        self._until[path] = _CONFIRMING
+        """Its directory is being listed once more."""
+        self._confirming.add(path)
+        self._due[path] = _LISTED
 
-    def not_listed(self, directory: str, now: float) -> None:
-        """That listing was not to be had."""
-        for path in [path for path in self._until if parent_of(path) == directory and self.is_confirming(path)]:
-            self.wait(path, now + CONFIRM_WAIT)
+    def confirmed(self, path: str) -> bool:
+        """Whether the listing that lacks it was that one. Then it is missing no longer, but deleted."""
+        if path not in self._confirming:
+            return False
+        self._confirming.discard(path)
+        self._due.pop(path, None)
+        return True
 
-    def hasten(self, inode: int, now: float) -> None:
-        """A directory was seen at its new name: its old one need not wait for an editor."""
-        old = self._by_inode.get(inode)
-        if old is not None and self._until.get(old, _CONFIRMING) != _CONFIRMING:
-            self.wait(old, now + RENAME_WAIT)
+    def unconfirmed(self, directory: str, due: float) -> None:
+        """The directory could not be listed."""
+        for path in [path for path in self._confirming if parent_of(path) == directory]:
+            self._confirming.discard(path)
+            self.wait(path, due)
 
-    def forget(self, path: str, inode: int | None) -> None:
-        """It is there, or is deleted."""
-        if self._until.pop(path, None) is not None and inode is not None:
-            self._by_inode.pop(inode, None)
+    def forget(self, path: str, local: Local | None = None) -> bool:
+        """It is there again (`local`), or was found elsewhere. Whether it was missing."""
+        self._confirming.discard(path)
+        if self._due.pop(path, None) is None:
+            return False
+        if local is not None:
+            self._inodes.pop(local.inode, None)
+        return True
 
     def tidy(self) -> None:
-        """Inodes are worth nothing once nothing is missing."""
-        if not self._until:
-            self._by_inode.clear()
+        """Inodes are of use while something is missing."""
+        if not self._due:
+            self._inodes.clear()

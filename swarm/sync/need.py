@@ -35,6 +35,6 @@ class Running:
     need: Need
 
 
-def only_metadata(record: Record, local: Local | None) -> bool:
-    """Whether the content is there already."""
-    return local is not None and local.kind is record.kind and local.content == record.content
+def says_the_same(record: Record, local: Local) -> bool:
+    """But for mode and times."""
+    return (record.kind, record.content, record.target) == (local.kind, local.content, local.target)

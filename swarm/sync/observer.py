@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from swarm.errors import BadPeer
 from swarm.ids import NO_CONTENT, Kind, join_path, parent_of
 from swarm.index.paths import check_path
-from swarm.index.version import context_of
+from swarm.index.version import context_covers, context_of
 from swarm.sync.adoption import adopted
 from swarm.sync.databases import LAST_PAUSE, LONGEST_REST, REST, Databases, database_of, files_of
 from swarm.sync.events import Hash, ReadDatabase, Scan
@@ -33,7 +33,7 @@ from swarm.sync.found import (
 )
 from swarm.sync.ignore import IgnoreRules
 from swarm.sync.ledger import Value
-from swarm.sync.missing import CONFIRM_WAIT, Missing
+from swarm.sync.missing import CONFIRM_WAIT, DELETION_WAIT, RENAME_WAIT, Missing
 from swarm.sync.repositories import NAMES_LAST, names_objects
 from swarm.sync.unread import Unread
 from swarm.sync.walk import Walk
@@ -91,7 +91,7 @@ class Observer:
         self._closed: set[str] = set()
         self._files = Unread()
         self._databases = Databases()
-        self._missing = Missing()
+        self.missing = Missing(store)
         self._held: dict[str, Found] = {}
         self._unread: dict[str, tuple[float, bool]] = {}  # directories: when to list them again, and all below?
         self._first_walk = Walk()
@@ -107,7 +107,7 @@ class Observer:
     @property
     def settled(self) -> bool:
         """Nothing on the disk waits to be looked at, but for what is written to all the time."""
-        return not (self._walking or self._files.pressing or self._missing)
+        return not (self._walking or self._files.pressing or self.missing)
 
     @property
     def held(self) -> int:
@@ -127,14 +127,14 @@ class Observer:
     def caught_up(self) -> bool:
         """Whether that is so by now."""
         self._finish_walk()
-        if not self._asked.done or self._missing:
+        if not self._asked.done or self.missing:
             return False
         self._files.urgent = False
         return True
 
     def next_due(self) -> float | None:
         times = [when for when, _ in self._unread.values()]
-        times += [due for due in (self._missing.next_due(), self._files.next_due()) if due is not None]
+        times += [due for due in (self.missing.next_due(), self._files.next_due()) if due is not None]
         return min(times, default=None)
 
     # -- events
@@ -194,7 +194,7 @@ class Observer:
         else:
             self.cannot[directory] = event.why
             self._unread[directory] = (now + UNREAD_AGAIN, True)
-        self._missing.not_listed(directory, now)
+        self.missing.unconfirmed(directory, now + CONFIRM_WAIT)
         self._finish_walk()
 
     def hashed(self, event: Hashed, now: float, wall: int) -> None:
@@ -241,13 +241,14 @@ class Observer:
                 self._scan(directory, recursive)
         while (path := self._files.take(now)) is not None:
             self._read(path, now)
-        for path in self._missing.take(now):
+        for path in self.missing.take_due(now):
             if self.store.local(path) is None:
-                self._missing.forget(path, None)  # went with its directory
+                self.missing.forget(path)  # went with its directory
+                self._touched(path)
             elif path in self._busy():
-                self._missing.wait(path, now + CONFIRM_WAIT)
+                self.missing.wait(path, now + CONFIRM_WAIT)
             else:
-                self._missing.confirm(path)
+                self.missing.confirm(path)
                 self._scan(parent_of(path), recursive=False)
 
     def _read(self, path: str, now: float) -> None:
@@ -284,7 +285,7 @@ class Observer:
         for path in gone if event.database in event.there else ():
             local = self.store.local(path)
             if local is not None and not self.rules.ignores(path, False):
-                self._missing.forget(path, local.inode)
+                self.missing.forget(path, local)
                 self._delete(path, wall)
 
     def release(self, now: float, wall: int) -> None:
@@ -325,7 +326,8 @@ class Observer:
         )
 
     def _present(self, path: str, stat: Stat, local: Local | None, recursive: bool, now: float, wall: int) -> None:
-        self._missing.forget(path, local.inode if local is not None else None)
+        if self.missing.forget(path, local):
+            self._touched(path)  # whoever waits to know
         closed = path in self._closed
         self._closed.discard(path)
         if local is None and not self._may_sync(path, stat):
@@ -385,18 +387,16 @@ class Observer:
         """A listing has not what the local tree has."""
         self._files.waiting.pop(path, None)
         self.cannot.pop(path, None)
-        if self._missing.is_confirming(path):
-            self._missing.forget(path, None)
+        if self.missing.confirmed(path):
             self._delete(path, wall)
-        elif path not in self._missing and not self.rules.ignores(path, local.kind is Kind.DIRECTORY):
-            below = self.store.locals_below(path) if local.kind is Kind.DIRECTORY else ()
-            self._missing.begin(path, {local.inode: path, **{child.inode: name for name, child in below}}, now)
+        elif path not in self.missing and not self.rules.ignores(path, local.kind is Kind.DIRECTORY):
+            self.missing.add(path, local, now + DELETION_WAIT)
 
     def _was_moved(self, path: str, stat: Stat, now: float, wall: int) -> bool:
         """A file of a directory that was renamed: the very inode, untouched, so it need not be read again."""
         if self._traits.mtime_granularity_ns > RACY_NS:
             return False  # a disk whose times are coarse has made-up inodes as well, and may have given this one twice
-        old = self._missing.at(stat.inode)
+        old = self.missing.was_at(stat.inode)
         local = self.store.local(old) if old is not None else None
         if old is None or local is None or self.holding or not unchanged(local, stat) or stat.kind is None:
             return False
@@ -406,23 +406,24 @@ class Observer:
 
     def _renamed_from(self, found: Found) -> str:
         """The missing path whose content turned up, or ""."""
-        if found.kind is not Kind.FILE or not self._missing:
+        if found.kind is not Kind.FILE or not self.missing:
             return ""
-        return next((path for path in self.store.locals_with(found.content) if self._missing.has(path)), "")
+        return next((path for path in self.store.locals_with(found.content) if self.missing.above(path)), "")
 
     def _delete(self, path: str, wall: int) -> None:
         """The user deleted `path` and, of a directory, all that was below it."""
         self._delete_below(path, wall)
-        local_here = self.store.local(path)
-        if local_here is not None:
-            self._delete_one(path, local_here, wall)
-        self._missing.tidy()
+        self._delete_one(path, wall)
+        self.missing.tidy()
 
     def _delete_below(self, path: str, wall: int) -> None:
-        for below, local in sorted(self.store.locals_below(path), key=lambda item: item[0].encode(), reverse=True):
-            self._delete_one(below, local, wall)
+        for below in sorted((below for below, _ in self.store.locals_below(path)), key=str.encode, reverse=True):
+            self._delete_one(below, wall)
 
-    def _delete_one(self, path: str, local: Local, wall: int) -> None:
+    def _delete_one(self, path: str, wall: int) -> None:
+        local = self.store.local(path)  # as it is now: to delete a conflict copy writes the register that it is from
+        if local is None:
+            return
         self._touched(path)
         if not self.may_write:
             self.changes.deleted(path)
@@ -432,7 +433,12 @@ class Observer:
             before = self.ledger.settle_copy(path, local, wall)
         self.store.put_local(path, None)
         self.store.drop_chunks(path)
-        if before is not None and any(not record.tombstone for record in self.ledger.register(path)):
+        # What has been superseded since says nothing any more, and may be gone because we took it away ourselves, in a
+        # run that ended before its commit. What came in its place was never here.
+        register = self.ledger.register(path)
+        if before is not None and any(
+            not record.tombstone and context_covers(before.installed, record.dot) for record in register
+        ):
             self.ledger.write(path, Value(local.kind, tombstone=True), before, wall)
 
     # -- versions
@@ -462,10 +468,10 @@ class Observer:
             else:
                 self.changes.edited(path, found.local(()))
             if moved:
-                self._missing.forget(moved, None)
+                self.missing.forget(moved)
                 self._delete(moved, wall)
             if found.kind is Kind.DIRECTORY:
-                self._missing.hasten(found.stat.inode, now)
+                self.missing.hasten(found.stat.inode, now + RENAME_WAIT)
         self._touched(path)
 
     def _told(self, path: str) -> Record | None:
