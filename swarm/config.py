@@ -56,6 +56,11 @@ class RelayAddress(NamedTuple):
     def __str__(self) -> str:
         return f"{self.address}~{self.key}"
 
+    @property
+    def public(self) -> str:
+        """Without the token that may follow a dot: what others may see."""
+        return f"{self.address}~{self.key.partition('.')[0]}"
+
 
 EVERYWHERE: Final = HostPort("", DEFAULT_PORT)
 
@@ -81,7 +86,9 @@ class Config:
         self,
         *,
         listen: HostPort | None = None,
+        bootstrap: tuple[HostPort, ...] = (),
         log_level: str | None = None,
+        relay: tuple[RelayAddress, ...] = (),
         no_dht: bool = False,
         no_lan: bool = False,
         no_port_mapping: bool = False,
@@ -90,12 +97,14 @@ class Config:
     ) -> Config:
         """These settings with what the command line says on top; None and False say nothing."""
         given: dict[str, object] = {"listen": listen, "log-level": log_level, "dht": no_dht, "lan": no_lan}
-        given |= {"port-mapping": no_port_mapping, "up": up, "down": down}
+        given |= {"port-mapping": no_port_mapping, "up": up, "down": down, "relay": relay, "bootstrap": bootstrap}
         return replace(
             self,
             listen=listen or self.listen,
             listen_given=self.listen_given or listen is not None,
+            bootstrap=bootstrap or self.bootstrap,
             log_level=log_level or self.log_level,
+            relay=relay or self.relay,
             dht=self.dht and not no_dht,
             lan=self.lan and not no_lan,
             port_mapping=self.port_mapping and not no_port_mapping,
@@ -111,7 +120,7 @@ def described(config: Config, home: str, name: str) -> dict[str, Any]:
         "listen": str(config.listen),
         "peers": [str(peer) for peer in config.peers],
         "bootstrap": [str(node) for node in config.bootstrap],
-        "relay": [str(relay) for relay in config.relay],
+        "relay": [relay.public for relay in config.relay],
         "dht": config.dht,
         "lan": config.lan,
         "port-mapping": config.port_mapping,
@@ -167,6 +176,21 @@ def _fast_enough(rate: int) -> int:
     return rate
 
 
+def parse_relay(text: str) -> RelayAddress:
+    """`HOST:PORT~KEY`. Raises UserError; what KEY is, its owner knows (`swarm.keys.relay`)."""
+    address, tilde, key = text.partition("~")
+    if not tilde or not _RELAY_KEY.fullmatch(key):
+        raise UserError(
+            f"{_quoted(text)} is no HOST:PORT~KEY", "copy the line that the relay prints when it starts", EXIT_USAGE
+        )
+    return RelayAddress(_host_port(address, "HOST:PORT~KEY", lowest_port=1, host_optional=False), key)
+
+
+def parse_node(text: str) -> HostPort:
+    """`HOST:PORT` of somebody to speak to."""
+    return _dialled(text)
+
+
 def _config(settings: dict[str, Any]) -> Config:
     listen = _typed(settings, "listen", str, f'listen = "0.0.0.0:{DEFAULT_PORT}"')
     level = _typed(settings, "log-level", str, 'log-level = "info"')
@@ -176,7 +200,9 @@ def _config(settings: dict[str, Any]) -> Config:
         listen=EVERYWHERE if listen is None else _in_file("listen", parse_listen, listen),
         listen_given=listen is not None,
         bootstrap=_addresses(settings, "bootstrap"),
-        relay=tuple(_in_file("relay", _relay, item) for item in _texts(settings, "relay", "r.example.net:47470~KEY")),
+        relay=tuple(
+            _in_file("relay", parse_relay, item) for item in _texts(settings, "relay", "r.example.net:47470~KEY")
+        ),
         peers=_addresses(settings, "peers"),
         dht=_switch(settings, "dht"),
         lan=_switch(settings, "lan"),
@@ -250,13 +276,6 @@ def _rate(settings: dict[str, Any], key: str) -> int | None:
 
 def _dialled(text: str) -> HostPort:
     return _host_port(text, "HOST:PORT", lowest_port=1, host_optional=False)
-
-
-def _relay(text: str) -> RelayAddress:
-    address, tilde, key = text.partition("~")
-    if not tilde or not _RELAY_KEY.fullmatch(key):
-        raise UserError(f"{_quoted(text)} is no HOST:PORT~KEY", "copy the line that the relay prints when it starts")
-    return RelayAddress(_host_port(address, "HOST:PORT~KEY", lowest_port=1, host_optional=False), key)
 
 
 def _host_port(text: str, shape: str, *, lowest_port: int, host_optional: bool) -> HostPort:

@@ -20,6 +20,7 @@ EXAMPLES: Final = {
     ),
     "deleted": ("swarm deleted ~/Docs", "swarm deleted letters --json"),
     "revert": ("swarm revert", "swarm revert ~/Docs/report.odt"),
+    "relay": ("swarm relay list", "swarm relay remove r.example.net:47470"),
     "pause": ("swarm pause ~/Docs", "swarm pause --for 2h"),
     "resume": ("swarm resume ~/Docs",),
     "scan": ("swarm scan ~/Docs",),

@@ -30,6 +30,7 @@ VERBS: Final = {
     "restore": "bring a version back from history",
     "deleted": "what is in history and not in the folder any more",
     "revert": "undo local changes where the folder is read-only",
+    "relay": "the relays that this device uses",
     "pause": "let a folder rest",
     "resume": "let a paused folder go on",
     "scan": "look through a folder now",

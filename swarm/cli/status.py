@@ -63,7 +63,10 @@ def table(status: dict[str, Any], now: datetime) -> list[str]:
         if lines:
             lines.append("")
         lines += [_headline(folder), *_particulars(folder), *_peers(folder["peers"], now)]
-    return lines
+    troubles = [relay["why"] for relay in status.get("relays", []) if relay["why"] and relay["named"]]
+    if troubles and lines:
+        lines.append("")
+    return lines + [_colour(terminal.printable(why), "yellow") for why in troubles]
 
 
 def _headline(folder: dict[str, Any]) -> str:

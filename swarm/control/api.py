@@ -23,7 +23,7 @@ from starlette.responses import JSONResponse, StreamingResponse
 from starlette.routing import Route
 
 from swarm import __version__
-from swarm.control import past
+from swarm.control import past, relaying
 from swarm.control.arguments import Arguments
 from swarm.errors import EXIT_FAILED, EXIT_HELD, EXIT_NOT_FOUND, EXIT_USAGE, SwarmError, UserError
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from swarm.control.daemon import Daemon
     from swarm.control.past import Past
+    from swarm.control.relaying import Relaying
 
     Answer = Coroutine[Any, Any, dict[str, Any]]
     Verb = Callable[[Daemon, Arguments], Answer]
@@ -149,6 +150,7 @@ _CHANGES: Final[dict[str, Verb]] = {
     "stop": _stop,
 }
 _PAST: Final = past.VERBS
+_RELAYING: Final = relaying.VERBS
 _QUESTIONS: Final[dict[str, Verb]] = {"status": _status, "config": _config, "doctor": _doctor, "ping": _ping}
 # The others go on: Ctrl-C in a join detaches, and must not leave half a join behind.
 _DROPPED_WITH_CLIENT: Final = (_wait, _preview)
@@ -163,6 +165,10 @@ class Api:
         routes = [Route(f"/v1/{name}", self._endpoint(verb), methods=["POST"]) for name, verb in _CHANGES.items()]
         routes += [
             Route(f"/v1/{name}", self._endpoint(_of_past(verb)), methods=["POST"]) for name, verb in _PAST.items()
+        ]
+        routes += [
+            Route(f"/v1/{name}", self._endpoint(_of_relaying(verb)), methods=["POST"])
+            for name, verb in _RELAYING.items()
         ]
         routes += [Route(f"/v1/{name}", self._endpoint(verb), methods=["GET"]) for name, verb in _QUESTIONS.items()]
         routes.append(Route("/v1/events", self._events, methods=["GET"]))
@@ -231,6 +237,10 @@ class Api:
 
 def _of_past(verb: Callable[[Past, Arguments], Answer]) -> Verb:
     return lambda daemon, arguments: verb(daemon.past, arguments)
+
+
+def _of_relaying(verb: Callable[[Relaying, Arguments], Answer]) -> Verb:
+    return lambda daemon, arguments: verb(daemon.relaying, arguments)
 
 
 async def _read_body(request: Request) -> bytes:

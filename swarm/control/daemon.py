@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from swarm.control.past import Past
+    from swarm.control.relaying import Relaying
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,11 @@ class Daemon(Protocol):
     @property
     def past(self) -> Past:
         """What it may be asked about history."""
+        ...
+
+    @property
+    def relaying(self) -> Relaying:
+        """What it may be asked about relays."""
         ...
 
     async def share(self, path: str, name: str | None) -> Shared:

@@ -131,7 +131,8 @@ class RelayClient:
         return [effect.Received(frame.channel, frame.payload)]
 
     def tick(self, now: float) -> list[Effect]:
-        """Time has passed."""
+        """Time has passed. Too early does no harm: when to wake is always said again."""
+        self._announced = float("nan")
         out: list[Effect] = []
         match self.state:
             case State.RESTING if self._rest_until is not None and now >= self._rest_until:

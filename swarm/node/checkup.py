@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from swarm.config import parse_relay
 from swarm.net import upnp
 
 if TYPE_CHECKING:
@@ -17,13 +18,13 @@ def checkup(node: Node) -> dict[str, Any]:
     return {
         "port": addresses[0][1] if addresses else node.config.listen.port,
         "own": [host for host, _ in addresses],
-        "relays": [{"host": relay.address.host, "port": relay.address.port, "why": ""} for relay in node.config.relay],
+        "relays": [_relay(one) for one in node.relays.report()],
         "mapping": _mapping(node.finder.gateway),
         "peers": [
             {
                 "name": peer.ready.name if peer.ready is not None else "",
                 "route": peer.link.route,
-                "via": getattr(peer.link, "via", ""),
+                "via": peer.link.via or "",
                 "rtt": peer.link.round_trip(),
                 "skew": peer.skew,
             }
@@ -31,6 +32,11 @@ def checkup(node: Node) -> dict[str, Any]:
         ],
         "folders": [{"name": folder.name, "path": folder.root} for folder in node.folders.values()],
     }
+
+
+def _relay(one: dict[str, Any]) -> dict[str, Any]:
+    host, port = parse_relay(one["relay"]).address
+    return {"host": host, "port": port, "why": one["why"] or ""}
 
 
 def _mapping(gateway: Gateway | None) -> dict[str, Any] | None:

@@ -15,6 +15,7 @@ import swarm
 from swarm.errors import SwarmError, UserError
 from swarm.keys.certificate import Certificate
 from swarm.keys.device import DeviceKey
+from swarm.keys.relay import printed
 from swarm.keys.role import Role
 from swarm.net.rate import Bucket
 from swarm.node.address_book import AddressBook
@@ -22,6 +23,9 @@ from swarm.node.finder import Finder
 from swarm.node.folder_thread import FolderThread
 from swarm.node.peer import Peer
 from swarm.node.preview import PreviewThread
+from swarm.node.relay_list import RelayList, learned
+from swarm.node.relays import Relays
+from swarm.node.rendezvous import Rendezvous
 from swarm.node.shared_folder import SharedFolder
 from swarm.session.rivals import Rival, keeps_newer
 from swarm.session.session import Session
@@ -32,9 +36,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from swarm.config import Config
+    from swarm.discovery.dht.place import Place
     from swarm.disk.home import FolderHome, Home
     from swarm.ids import DeviceId, FolderId
     from swarm.keys.chain import FolderKeys
+    from swarm.keys.hints import Hints
     from swarm.net.network import Network
     from swarm.net.tcp_listener import TcpListener
     from swarm.node.folder_thread import NetworkEffect
@@ -87,7 +93,24 @@ class Node:
             keys=self._offered,
             make_peer=self._make_peer,
             on_absence=self._scan_all,
+            hints=lambda: [folder.hints for folder in self._active()],
+            home=home.path,
         )
+        self.relay_list = RelayList(home.path)
+        self.relays = Relays(
+            self.device,
+            [*config.relay, *self.relay_list.places],
+            keys=self._offered,
+            lonely=self._lonely,
+            on_change=self._reachable_otherwise,
+            on_found=self.finder.know_doors,
+        )
+        self.rendezvous = Rendezvous(self.relays, self.book, self.peers, self.finder)
+        self.finder.doors = self.relays.doors
+        self.finder.on_moved = self._reachable_otherwise
+        self.finder.on_wake = self.relays.check
+        self.finder.relays = self.relays.reserved
+        self.finder.on_relay_place = self._learn_place
 
     # -- life
 
@@ -100,7 +123,12 @@ class Node:
                 for home in self.home.folders():
                     self.open_folder(home, created=False)
                 hints = [address for folder in self.folders.values() for address in folder.hints.addresses]
+                network.own_addresses = self.finder.addresses
                 self.finder.begin(network, group, hints)
+                for folder in self.folders.values():
+                    self.learn_relays(folder.hints)
+                self.rendezvous.begin()
+                group.create_task(self.relays.run(network))
                 group.create_task(self._save_now_and_then())
                 on_ready()
                 await self.stopping.wait()
@@ -151,6 +179,8 @@ class Node:
 
     def _offer(self, keys: FolderKeys) -> None:
         self.finder.shared()
+        self.relays.refresh()
+        self.relays.hurry()
         for peer in self._open:
             peer.session.offer(keys, self._certificate(keys))
             peer.flush()
@@ -276,6 +306,34 @@ class Node:
             self.changes += 1
             self.changed.notify_all()
 
+    # -- relays
+
+    def learn_relays(self, hints: Hints) -> None:
+        """Those in the hints of a key."""
+        places = [learned(relay.host, relay.port, relay.key) for relay in hints.relays]
+        self.relays.learn(place for place in places if place is not None)
+
+    def _learn_place(self, place: Place) -> None:
+        """A relay at which a member is, as the DHT has it."""
+        found = learned(place.host, place.port, printed(place.relay_key))
+        if found is not None:
+            self.relays.learn([found])
+            self.relays.hurry()
+
+    def _lonely(self) -> list[FolderKeys]:
+        """Folders with nobody connected."""
+        met = {folder for peer in self.peers.values() for folder in peer.folders}
+        return [keys for keys in self._offered() if keys.folder_id not in met]
+
+    def _reachable_otherwise(self) -> None:
+        self.finder.announce()
+        self.rendezvous.changed()
+        self._notify_soon()
+
+    def _rerouted(self, peer: Peer) -> None:
+        log.info("%s: %s", peer.title, peer.link.route)
+        self._notify_soon()
+
     # -- peers
 
     def accept(self, link: Link) -> None:
@@ -315,6 +373,8 @@ class Node:
             on_ready=self._peer_ready,
             on_joined=self._peer_joined,
             on_told=self.finder.told,
+            on_routes=self.rendezvous.told,
+            on_rerouted=self._rerouted,
             on_end=self._peer_ended,
         )
         self._open.add(peer)
@@ -339,6 +399,7 @@ class Node:
             rival.retire()
         self.peers[device] = peer
         self.finder.connected(peer)
+        self.rendezvous.connected(peer)
         log.info("%s is connected, %s", peer.title, peer.link.route)
         self._notify_soon()
         return True
@@ -359,6 +420,8 @@ class Node:
             del self.peers[device]
             self.book.seen(device, time.time())
             self.finder.lost(peer)
+            self.rendezvous.lost(peer)
+            self.relays.hurry()
             log.info("%s is gone%s", peer.title, f": {peer.failure}" if peer.failure else "")
             self._notify_soon()
 

@@ -23,6 +23,7 @@ from swarm.session.events import (
     MembersTold,
     MessageReceived,
     PeerReady,
+    RoutesTold,
     TcpAsked,
     TcpOffered,
 )
@@ -69,6 +70,8 @@ class Peer:
         on_ready: Callable[[Peer], bool],
         on_joined: Callable[[Peer, FolderId, Role], None],
         on_told: Callable[[Peer, MembersTold], None],
+        on_routes: Callable[[Peer, RoutesTold], None],
+        on_rerouted: Callable[[Peer], None],
         on_end: Callable[[Peer], None],
     ) -> None:
         self.link = link
@@ -85,6 +88,8 @@ class Peer:
         self._on_ready = on_ready
         self._on_joined = on_joined
         self._on_told = on_told
+        self._on_routes = on_routes
+        self._on_rerouted = on_rerouted
         self._on_end = on_end
         self.settled = asyncio.Event()  # we know who it is, or that it is nobody of ours
         self.is_self = False
@@ -207,6 +212,7 @@ class Peer:
             case Authenticated(device):
                 self.device = device
                 self.link.trust()
+                self.link.on_route = self._rerouted
                 group.create_task(self._accept_lanes(group))
                 group.create_task(self._ask())
             case PeerReady():
@@ -223,6 +229,8 @@ class Peer:
                 self._left(folder)
             case MembersTold():
                 self._on_told(self, event)
+            case RoutesTold():
+                self._on_routes(self, event)
             case MessageReceived(message):
                 folder = FolderId(message.folder)  # type: ignore[attr-defined]
                 if self.device is not None and folder in self._announced and (inbox := self._inbox(folder)):
@@ -239,6 +247,12 @@ class Peer:
                 self.is_self = cause is Cause.SELF
                 self.failure = self.failure or reason
                 raise _Ended
+
+    def _rerouted(self) -> None:
+        """The link takes another route."""
+        if self.ready is not None:
+            self._tcp.rerouted()
+            self._on_rerouted(self)
 
     def _joined(self, folder: FolderId, role: Role) -> None:
         inbox = self._inbox(folder)

@@ -25,6 +25,7 @@ from swarm.keys.role import Role
 from swarm.node.checkup import checkup
 from swarm.node.history_requests import HistoryRequests
 from swarm.node.place import checked_root, join_root, make_root, marker_of, move_root
+from swarm.node.relay_requests import RelayRequests
 from swarm.node.report import Connection, FolderReport, folder_object, missing_for
 from swarm.sync.events import ScanWanted
 
@@ -63,6 +64,8 @@ class Requests:
     def __init__(self, node: Node) -> None:
         self._node = node
         self.past = HistoryRequests(node.folders, node.changed)
+        configured = frozenset(relay.public for relay in node.config.relay)
+        self.relaying = RelayRequests(node.relay_list, node.relays, configured)
         self.turn = asyncio.Lock()  # of those who take a folder apart
 
     async def stop(self) -> None:
@@ -103,6 +106,7 @@ class Requests:
         folder = await self._add(keys, root, invitation, created=False)
         self._node.finder.hurry()
         self._node.finder.know(folder.hints.addresses)
+        self._node.learn_relays(folder.hints)
         if online := await self._first_member(folder):
             return self._shared(folder, f"{online} is online.")
         return self._shared(folder, "Nobody else is online yet; it goes on by itself when somebody is.")
@@ -121,6 +125,7 @@ class Requests:
         try:
             self._node.finder.hurry()
             self._node.finder.know(hints.addresses)
+            self._node.learn_relays(hints)
             return await asyncio.wrap_future(preview.answer)
         except OSError as error:
             raise UserError(f"{root} cannot be looked through: {error.strerror}", "see to its permissions") from error
@@ -167,6 +172,9 @@ class Requests:
     def _shared(self, folder: SharedFolder, *notes: str) -> Shared:
         addresses = self._node.finder.addresses()
         where = ", ".join(f"{host}:{port}" for host, port in addresses)
+        outside = (
+            "from anywhere through a relay" if self._node.relays.is_reachable() else "from outside if that port is open"
+        )
         role = min(folder.keys.role, Role.WRITE)
         allows = "read and change" if role is Role.WRITE else "read, and not change,"
         return Shared(
@@ -177,13 +185,13 @@ class Requests:
             notes=(
                 *notes,
                 f"Anyone with this key can {allows} {folder.name}.",
-                f"This device listens at {where}: within reach of its network, and from outside if that port is open.",
+                f"This device listens at {where}: within reach of its network, and {outside}.",
                 *(() if _is_started_by_itself(self._node.home.path) else (NO_SERVICE,)),
             ),
         )
 
     def _printed(self, folder: SharedFolder, role: Role) -> str:
-        hints = Hints(addresses=self._node.finder.addresses(), name=folder.name)
+        hints = Hints(self._node.finder.addresses(), self._node.relays.hints(), folder.name)
         return format_invitation(folder.keys.printed(role), hints)
 
     @_in_turn
@@ -294,7 +302,9 @@ class Requests:
                     f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
                     for host, port in self._node.finder.addresses()
                 ],
+                "dht": self._node.finder.dht(),
             },
+            "relays": self._node.relays.report(),
             "folders": [folder_object(self._report(folder)) for folder in self._node.folders.values()],
         }
 
@@ -310,11 +320,20 @@ class Requests:
             watch=thread.watch_trouble if thread else "",
             members=self._node.book.members(folder.keys.folder_id),
             connections={
-                device.hex(): Connection(peer.link.route, peer.link.address, peer.link.round_trip(), peer.bulk)
+                device.hex(): Connection(
+                    peer.link.route,
+                    peer.link.address,
+                    peer.link.round_trip(),
+                    peer.bulk,
+                    peer.link.via,
+                    peer.link.relay,
+                    self._node.finder.found.get(device),
+                )
                 for device, peer in self._node.peers.items()
             },
             at=thread.at if thread else "",
             paused_until=folder.paused_until,
+            trouble=self._node.finder.trouble,
         )
 
     async def wait(self, path: str, device: str | None, peers: int, timeout: float | None) -> Waited:

@@ -70,6 +70,15 @@ class MembersTold:
 
 
 @dataclass(frozen=True, slots=True)
+class RoutesTold:
+    """The peer says how it may be reached. Unproved; the link pings before it uses any of it."""
+
+    own: tuple[Address, ...]  # where it listens
+    seen: tuple[Address, ...]  # where its packets come from
+    relays: tuple[tuple[Address, bytes], ...]  # with their public keys, 32 bytes
+
+
+@dataclass(frozen=True, slots=True)
 class MessageReceived:
     """A message of a folder that both have joined in this session."""
 
@@ -120,6 +129,7 @@ Event: TypeAlias = (
     | MemberJoined
     | MemberLeft
     | MembersTold
+    | RoutesTold
     | MessageReceived
     | TcpAsked
     | TcpOffered

@@ -35,6 +35,10 @@ class Machine:
         ip("-n", self.namespace, "addr", "del", old, "dev", "eth0")
         ip("-n", self.namespace, "addr", "add", new, "dev", "eth0")
 
+    def route(self, via: str) -> None:
+        """What is not on the wire goes to that address."""
+        ip("-n", self.namespace, "route", "replace", "default", "via", via)
+
 
 class Wire:
     """A bridge and the machines on it. Made by root on Linux only."""

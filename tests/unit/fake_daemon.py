@@ -24,6 +24,33 @@ if TYPE_CHECKING:
 SECRET = "swarmw1fake+192.0.2.7:47474+name=Docs"
 
 
+class FakeRelaying:
+    """Remembers what it was asked, and has one relay that is away."""
+
+    def __init__(self, calls: list[tuple[Any, ...]]) -> None:
+        self.calls = calls
+
+    async def relays(self) -> dict[str, Any]:
+        self.calls.append(("relays",))
+        away = {
+            "relay": "r.example.net:47470~KEY",
+            "state": "connecting",
+            "via": None,
+            "named": True,
+            "public_address": None,
+            "why": "the relay r.example.net:47470 cannot be used: no answer",
+        }
+        return {"relays": [away]}
+
+    async def add(self, relay: str, token: str | None) -> dict[str, Any]:
+        self.calls.append(("relay-add", relay, token))
+        return {"relay": relay, "notes": ["Registered."]}
+
+    async def remove(self, relay: str) -> dict[str, Any]:
+        self.calls.append(("relay-remove", relay))
+        raise UserError("there is no such relay here", "swarm relay list shows them", EXIT_NOT_FOUND)
+
+
 class FakePast:
     """Remembers what it was asked, and knows two versions of everything."""
 
@@ -61,6 +88,7 @@ class FakeDaemon:
     def __init__(self) -> None:
         self.calls: list[tuple[Any, ...]] = []
         self.past = FakePast(self.calls)
+        self.relaying = FakeRelaying(self.calls)
         self.stopped = asyncio.Event()
         self.waiting = asyncio.Event()
         self.wait_cancelled = asyncio.Event()
