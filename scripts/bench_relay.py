@@ -190,7 +190,6 @@ def main() -> None:
     devices = [Device(port, key) for _ in range(DEVICES)]
     full = resident(relay.pid or 0)
     print(f"memory: {empty:.1f} MB at first, {before:.1f} before and {full:.1f} MB with {DEVICES} registered devices")
-    print(f"        that is {(full - before) * 1024 / DEVICES:.1f} kB a device")
     for device in devices:
         device.socket.close()
     ours.send(None)

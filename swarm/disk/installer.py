@@ -24,6 +24,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from swarm.disk.assembler import drop
+from swarm.disk.debt import Debt
 from swarm.disk.finisher import Finisher, Made, refused
 from swarm.disk.hasher import same_content
 from swarm.disk.placement import Late, Placement, Raced, Refused
@@ -32,6 +33,7 @@ from swarm.ids import Kind, name_of, parent_of
 from swarm.sync.events import OperationsDone
 from swarm.sync.files import Stat
 from swarm.sync.operation import (
+    Confirm,
     InstallFile,
     InstallLink,
     MakeDirectory,
@@ -58,14 +60,20 @@ _UNABLE = "This disk cannot hold the file's permissions or its time. The content
 
 
 def run(
-    files: FileSystem, effect: Run, chunk_key: bytes, now_ns: Callable[[], int], late: list[Late] | None = None
+    files: FileSystem,
+    effect: Run,
+    chunk_key: bytes,
+    now_ns: Callable[[], int],
+    late: list[Late] | None = None,
+    debt: Debt | None = None,
 ) -> OperationsDone:
     """Performs the operations in order, as one group of durability; one failure does not keep the others.
 
     `chunk_key`: the folder's, 32 bytes. `now_ns`: the clock that stamps files, Unix time in nanoseconds. What was
-    displaced, and may still be written to by a program that has it open, is added to `late` (see `late_writes`).
+    displaced, and may still be written to by a program that has it open, is added to `late` (see `late_writes`). What
+    was done and could not be made durable is FAILED, and on `debt`.
     """
-    group = _Group(files, chunk_key, now_ns)
+    group = _Group(files, chunk_key, now_ns, debt or Debt())
     results = group.run(effect.operations)
     if late is not None:
         late.extend(group.placement.late)
@@ -84,8 +92,9 @@ class _Achieved:
 class _Group:
     """One call of `run`."""
 
-    def __init__(self, files: FileSystem, chunk_key: bytes, now_ns: Callable[[], int]) -> None:
+    def __init__(self, files: FileSystem, chunk_key: bytes, now_ns: Callable[[], int], debt: Debt) -> None:
         self.files = files
+        self._debt = debt
         self.placement = Placement(files, chunk_key, now_ns)
         self._chunk_key = chunk_key
         self._now_ns = now_ns
@@ -159,6 +168,8 @@ class _Group:
                 return _Achieved(self._move(operation))
             case SetMetadata(path=path, expected=expected, mode=mode, mtime_ns=mtime_ns):
                 return _Achieved(self._set_metadata(path, expected, mode, mtime_ns))
+            case Confirm(path=path, expected=expected):
+                return _Achieved(self._as_expected(path, expected))
             case Remove():
                 return self._remove(operation)
 
@@ -229,13 +240,16 @@ class _Group:
             return moved  # the plan sees that mode or mtime differ, and asks for that alone
 
     def _set_metadata(self, path: str, expected: Local, mode: int, mtime_ns: int) -> Stat:
-        if expected.kind is Kind.DIRECTORY:
-            stat = self.files.stat(path)
-            if (stat.kind, stat.inode, stat.mode) != (expected.kind, expected.inode, expected.mode):
-                raise Raced
-        else:
-            stat = self.placement.must_be(path, expected)
-        return self._change(path, stat, expected, mode, mtime_ns)
+        return self._change(path, self._as_expected(path, expected), expected, mode, mtime_ns)
+
+    def _as_expected(self, path: str, expected: Local) -> Stat:
+        """Its stat. Of a directory, times and names in it are its own matter."""
+        if expected.kind is not Kind.DIRECTORY:
+            return self.placement.must_be(path, expected)
+        stat = self.files.stat(path)
+        if (stat.kind, stat.inode, stat.mode) != (expected.kind, expected.inode, expected.mode):
+            raise Raced
+        return stat
 
     def _change(self, path: str, stat: Stat, expected: Local, mode: int, mtime_ns: int) -> Stat:
         """Sets mode and mtime of what was just found to be `stat`. Raises Raced when it is not so any more."""
@@ -295,6 +309,7 @@ class _Group:
         try:
             self.placement.settle()
         except OSError as error:
+            self._debt.owe()
             return sentence(error)
         return ""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from swarm.config import parse_relay
 from swarm.net import upnp
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ def checkup(node: Node) -> dict[str, Any]:
     return {
         "port": addresses[0][1] if addresses else node.config.listen.port,
         "own": [host for host, _ in addresses],
-        "relays": [_relay(relay) for relay in node.relays.report()],
+        "relays": [_relay(one) for one in node.relays.report()],
         "mapping": _mapping(node.finder.gateway),
         "peers": [
             {
@@ -33,9 +34,9 @@ def checkup(node: Node) -> dict[str, Any]:
     }
 
 
-def _relay(said: dict[str, Any]) -> dict[str, Any]:
-    host, _, port = said["relay"].partition("~")[0].rpartition(":")
-    return {"host": host.strip("[]"), "port": int(port), "why": said["why"] or ""}
+def _relay(one: dict[str, Any]) -> dict[str, Any]:
+    host, port = parse_relay(one["relay"]).address
+    return {"host": host, "port": port, "why": one["why"] or ""}
 
 
 def _mapping(gateway: Gateway | None) -> dict[str, Any] | None:

@@ -91,8 +91,8 @@ class Finder:
         self._make_peer = make_peer
         self._on_absence = on_absence
         self.doors: Callable[[DeviceId], Iterable[Door]] = lambda _: ()  # where a device may be, at the relays in use
-        self.on_wake: Callable[[], None] = lambda: None  # this machine slept, or its addresses changed
-        self.on_mapped: Callable[[], None] = lambda: None  # the gateway lets others in, or does no more
+        self.on_moved: Callable[[], None] = lambda: None  # this machine is reached elsewhere
+        self.on_wake: Callable[[], None] = lambda: None  # it slept, or its addresses changed
         self._loop = asyncio.get_running_loop()
         self._dialer = Dialer()
         self._echo = Echo(os.urandom(32))
@@ -304,6 +304,7 @@ class Finder:
             peer.flush()
 
     def _tell_of_ourselves(self) -> None:
+        self.on_moved()
         for peer in self._peers.values():
             places = tuple(tellable(self.addresses(), peer))[:MAX_PLACES]
             for folder in list(peer.folders)[:1]:
@@ -314,7 +315,6 @@ class Finder:
         """The gateway leads others to us, or does so no more."""
         self._disown()
         self._tell_of_ourselves()
-        self.on_mapped()
 
     # -- dialling
 

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from swarm.disk.home import FolderHome, Home
     from swarm.ids import DeviceId, FolderId
     from swarm.keys.chain import FolderKeys
+    from swarm.keys.hints import Hints
     from swarm.net.network import Network
     from swarm.net.tcp_listener import TcpListener
     from swarm.node.folder_thread import NetworkEffect
@@ -99,15 +100,15 @@ class Node:
         self.relays = Relays(
             self.device,
             [*config.relay, *self.relay_list.places],
-            keys=lambda: [folder.keys for folder in self._active()],
+            keys=self._offered,
             lonely=self._lonely,
             on_change=self._reachable_otherwise,
             on_found=self.finder.know_doors,
         )
         self.rendezvous = Rendezvous(self.relays, self.book, self.peers, self.finder)
         self.finder.doors = self.relays.doors
-        self.finder.on_wake = self._woken
-        self.finder.on_mapped = self._reachable_otherwise
+        self.finder.on_moved = self._reachable_otherwise
+        self.finder.on_wake = self.relays.check
         self.finder.relays = self.relays.reserved
         self.finder.on_relay_place = self._learn_place
 
@@ -125,7 +126,7 @@ class Node:
                 network.own_addresses = self.finder.addresses
                 self.finder.begin(network, group, hints)
                 for folder in self.folders.values():
-                    self.learn_relays(folder)
+                    self.learn_relays(folder.hints)
                 self.rendezvous.begin()
                 group.create_task(self.relays.run(network))
                 group.create_task(self._save_now_and_then())
@@ -307,10 +308,10 @@ class Node:
 
     # -- relays
 
-    def learn_relays(self, folder: SharedFolder) -> None:
-        """Those in the hints of its key."""
-        hints = [learned(relay.host, relay.port, relay.key) for relay in folder.hints.relays]
-        self.relays.learn(place for place in hints if place is not None)
+    def learn_relays(self, hints: Hints) -> None:
+        """Those in the hints of a key."""
+        places = [learned(relay.host, relay.port, relay.key) for relay in hints.relays]
+        self.relays.learn(place for place in places if place is not None)
 
     def _learn_place(self, place: Place) -> None:
         """A relay at which a member is, as the DHT has it."""
@@ -322,16 +323,12 @@ class Node:
     def _lonely(self) -> list[FolderKeys]:
         """Folders with nobody connected."""
         met = {folder for peer in self.peers.values() for folder in peer.folders}
-        return [folder.keys for folder in self._active() if folder.keys.folder_id not in met]
+        return [keys for keys in self._offered() if keys.folder_id not in met]
 
     def _reachable_otherwise(self) -> None:
         self.finder.announce()
         self.rendezvous.changed()
         self._notify_soon()
-
-    def _woken(self) -> None:
-        self.relays.check()
-        self.rendezvous.changed()
 
     def _rerouted(self, peer: Peer) -> None:
         log.info("%s: %s", peer.title, peer.link.route)

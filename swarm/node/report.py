@@ -75,8 +75,7 @@ def state_of(report: FolderReport) -> tuple[str, str | None]:
         path, why = status.troubles[0] if status.troubles else ("", "")
         return "syncing", f"{path}: {why}" if why else None
     if not status.settled:
-        why = f"{status.put_off} is written to all the time; it is sent when it rests, or now and then"
-        return "scanning", why if status.put_off else None
+        return "scanning", None
     if not status.members:
         return "waiting", f"no other device is online{trouble}"
     behind = [member.name for member in status.members if not member.identical]
@@ -85,6 +84,8 @@ def state_of(report: FolderReport) -> tuple[str, str | None]:
     if status.local_changes:
         count = "1 local change" if status.local_changes == 1 else f"{status.local_changes} local changes"
         return "held", f"{count}, which this device's read-only key cannot share; swarm revert undoes them"
+    if status.put_off:
+        return "in-sync", f"{status.put_off} is written to all the time, and is sent when it rests, or now and then"
     return "in-sync", report.watch or None
 
 
@@ -100,7 +101,7 @@ def missing_for(report: FolderReport, *, device: str | None, peers: int, barrier
         missing.append(status.health)
     if status.holding:
         missing.append("this device has not heard any member yet")
-    elif status.barrier < barrier or not status.settled or status.scanning:
+    elif status.barrier < barrier or status.scanning:
         missing.append("this device is still looking at its files")
     if status.need_files:
         missing.append(f"this device needs {_files(status.need_files)}")
@@ -124,6 +125,7 @@ def folder_object(report: FolderReport) -> dict[str, Any]:
     """One folder of `swarm status --json`."""
     state, why = state_of(report)
     status = report.status
+    cannot = status.cannot if status and not status.health else ()  # of a disk that is away, nothing can be said
     return {
         "id": report.folder,
         "name": report.name,
@@ -137,8 +139,8 @@ def folder_object(report: FolderReport) -> dict[str, Any]:
         "bytes": status.bytes if status else 0,
         "need_files": status.need_files if status else 0,
         "need_bytes": status.need_bytes if status else 0,
-        "cannot": status.cannot_count if status else 0,
-        "cannot_paths": [{"path": path, "why": why} for path, why in status.cannot] if status else [],
+        "cannot": status.cannot_count if status and cannot else 0,
+        "cannot_paths": [{"path": path, "why": why} for path, why in cannot],
         "conflicts": status.conflicts if status else 0,
         "local_changes": status.local_changes if status else 0,
         "changed_paths": list(status.changed_paths) if status else [],
@@ -149,6 +151,7 @@ def folder_object(report: FolderReport) -> dict[str, Any]:
 
 def _peer_objects(report: FolderReport) -> list[dict[str, Any]]:
     connected = {member.peer.hex(): member for member in report.status.members} if report.status else {}
+    behind = {peer.hex(): count for peer, count in report.status.behind.items()} if report.status else {}
     rows = []
     for device in dict.fromkeys([*connected, *report.members]):
         member, known = connected.get(device), report.members.get(device)
@@ -161,7 +164,9 @@ def _peer_objects(report: FolderReport) -> list[dict[str, Any]]:
                 "role": member.role.word if member else known.folders.get(report.folder, "") if known else "",
                 "connected": member is not None,
                 "in_sync": member is not None and member.identical,
+                "need_files": member.need_files if member else 0,
                 "need_bytes": member.need_bytes if member else 0,
+                "behind": 0 if member is not None and member.identical else behind.get(device),
                 "route": connection.route if connection else None,
                 "via": connection.via if connection else None,
                 "relay": connection.relay if connection else None,

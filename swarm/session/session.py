@@ -216,8 +216,7 @@ class Session:
             close = Close(Cause.INCOMPATIBLE, self._refusal(theirs, ours_is_old))
             return [Incompatible(peer, name, software, ours_is_old), *self._end(close)]
         self.state = State.INTRODUCED
-        addresses = _addresses(hello.addresses)
-        return [PeerReady(peer, name, hello.nonce, version, software, addresses, hello.clock)]
+        return [PeerReady(peer, name, hello.nonce, version, software, _addresses(hello.addresses), hello.clock)]
 
     def _converse(self, payload: bytes) -> list[Event]:
         message = (SESSION_MESSAGES if _number(payload) <= LAST_NUMBER else FOLDER_MESSAGES).unpack(payload)

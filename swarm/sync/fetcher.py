@@ -7,7 +7,7 @@ are asked for by content id, many to a request; larger ones by the nodes of thei
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 from swarm.content.chunk import MIN_CHUNK, ChunkRef
@@ -51,6 +51,7 @@ class Fetcher:
     ) -> None:
         self.store = store
         self.fetched_bytes = 0  # content bytes that members sent us since the start
+        self.stored_bytes = 0  # of what is still wanted: already in temps
         self._out = out
         self._ready = ready
         self._failed = failed
@@ -64,6 +65,7 @@ class Fetcher:
         self._outstanding: dict[DeviceId, int] = {}  # members that are connected -> bytes
         self._out_with: defaultdict[DeviceId, int] = defaultdict(int)  # requests, by member
         self._lacking = Lacking()
+        self._sources: Counter[str] = Counter()  # files of ours that are being read for temps
         self._backlog = Backlog()
         self._failures: defaultdict[ContentId, int] = defaultdict(int)
 
@@ -118,6 +120,10 @@ class Fetcher:
     def is_ready(self, path: str) -> bool:
         content = self._by_path.get(path)
         return content is not None and self._assemblies[content].stage is Stage.READY
+
+    def reads(self, path: str) -> bool:
+        """Whether a temp is being filled from our file at `path`: if that is displaced now, its bytes are sent for."""
+        return path in self._sources
 
     @property
     def idle(self) -> bool:
@@ -190,10 +196,12 @@ class Fetcher:
             return
         if assembly.stage is not Stage.PREPARING:
             return
+        self._leave_sources(assembly)
         if event.why:
             self._fail(assembly, event.why)
             return
         assembly.stage = Stage.CHUNKS
+        self._store(assembly, sum(assembly.chunks[index].length for index in set(event.present)))
         assembly.missing = dict.fromkeys(sorted(set(range(len(assembly.chunks))) - set(event.present)))
         self._check_ready(assembly)
 
@@ -202,6 +210,8 @@ class Fetcher:
         for content, index in event.stored:
             assembly = self._assemblies.get(content)
             if assembly is not None and assembly.stage is Stage.CHUNKS:
+                if index in assembly.asked or index in assembly.missing:
+                    self._store(assembly, assembly.chunks[index].length)
                 assembly.asked.discard(index)
                 assembly.missing.pop(index, None)
                 self._check_ready(assembly)
@@ -278,6 +288,8 @@ class Fetcher:
                 )
                 assembly.stage = Stage.PREPARING
                 places = tuple(tuple(self.store.find_chunk(chunk.id)) for chunk in assembly.chunks)
+                assembly.sources = frozenset(place.path for some in places for place in some)
+                self._sources.update(assembly.sources)
                 self._out(PrepareTemp(assembly.content, assembly.size, assembly.temp, assembly.chunks, places))
                 return
         except SwarmError as error:  # its author stated a size, or built a tree, that cannot be
@@ -411,6 +423,10 @@ class Fetcher:
         if request.peer in self._outstanding:
             self._outstanding[request.peer] -= request.expected
 
+    def _store(self, assembly: Assembly, size: int) -> None:
+        assembly.stored += size
+        self.stored_bytes += size
+
     def _check_ready(self, assembly: Assembly) -> None:
         if not assembly.missing and not assembly.asked:
             self._set_ready(assembly)
@@ -439,9 +455,18 @@ class Fetcher:
         self._queue[assembly.content] = None
 
     def _end(self, assembly: Assembly) -> None:
-        self._assemblies.pop(assembly.content, None)
+        if self._assemblies.pop(assembly.content, None) is not None:
+            self.stored_bytes -= assembly.stored
         self._queue.pop(assembly.content, None)
+        self._leave_sources(assembly)
         self._leave_active(assembly)
+
+    def _leave_sources(self, assembly: Assembly) -> None:
+        for path in assembly.sources:
+            self._sources[path] -= 1
+            if not self._sources[path]:
+                del self._sources[path]
+        assembly.sources = frozenset()
 
     def _leave_active(self, assembly: Assembly) -> None:
         if assembly.content in self._active:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from swarm.ids import ContentId, DeviceId
-from swarm.sync.events import Ask, DataArrived
+from swarm.content.chunk import ChunkRef, min_chunk
+from swarm.content.manifest import build
+from swarm.ids import ChunkId, ContentId, DeviceId
+from swarm.sync.events import Ask, ChunksStored, DataArrived, TempPrepared
 from swarm.sync.fetcher import REQUEST_TIMEOUT, Fetcher
 from swarm.sync.memory_store import MemoryStore
 
@@ -39,3 +41,27 @@ def test_a_member_that_says_nothing_for_a_minute_is_given_up() -> None:
     fetcher.data(DataArrived(BOB, first, (), (), last=False), 10)
     fetcher.pump(REQUEST_TIMEOUT + 10)
     assert not fetcher._requests
+
+
+def test_what_is_in_temps_counts_as_there_until_nobody_wants_it() -> None:
+    store = MemoryStore()
+    chunks = [ChunkRef(ChunkId(letter * 32), 0, min_chunk(0)) for letter in (b"x", b"y", b"z")]
+    manifest = build(chunks, 0)
+    for identifier, raw in manifest.nodes.items():
+        store.put_manifest_node(identifier, raw)
+    effects: list[Effect] = []
+    fetcher = Fetcher(store, out=effects.append, ready=lambda _: None, failed=lambda *_: None)
+    fetcher.member_up(BOB)
+    fetcher.want("file", manifest.root, 3 * min_chunk(0))
+    fetcher.pump(0.0)
+    fetcher.prepared(TempPrepared(manifest.root, (0,)))
+    assert fetcher.stored_bytes == min_chunk(0)
+    fetcher.pump(0.0)
+    for _ in range(2):  # told twice, counted once
+        fetcher.chunks_stored(ChunksStored(BOB, 1, ((manifest.root, 1),), ()))
+        assert fetcher.stored_bytes == 2 * min_chunk(0)
+    fetcher.chunks_stored(ChunksStored(BOB, 1, ((manifest.root, 2),), ()))
+    assert fetcher.is_ready("file")
+    assert fetcher.stored_bytes == 3 * min_chunk(0)
+    fetcher.installed("file")
+    assert fetcher.stored_bytes == 0
