@@ -41,10 +41,6 @@ class Channel:
         """The end that `client` is not."""
         return self.target if client is self.opener else self.opener
 
-    @property
-    def key(self) -> bytes:
-        return self.number.to_bytes(CHANNEL_BYTES, "big")
-
 
 class Channels:
     """All channels of one relay."""
@@ -96,7 +92,7 @@ class Channels:
         for number in client.channels:
             channel = self._by_number[number]
             if channel.open:
-                self._switch.connect(channel.key, channel.opener, channel.target, now)
+                self._switch.connect(channel.number, channel.opener, channel.target, now)
 
     def tick(self, now: float) -> list[Effect]:
         """Asks again, and gives up."""
@@ -115,7 +111,7 @@ class Channels:
         out: list[Effect] = []
         before = now - self._limits.channel_idle_seconds
         for channel in list(self._by_number.values()):
-            if channel.open and max(channel.since, self._switch.used_at(channel.key)) < before:
+            if channel.open and max(channel.since, self._switch.used_at(channel.number)) < before:
                 out += self._end(channel, Refusal.IDLE, tell=(channel.opener, channel.target))
         return out
 
@@ -145,14 +141,14 @@ class Channels:
         channel.open = True
         channel.since = now
         del self._asked[channel.number]
-        self._switch.connect(channel.key, channel.opener, channel.target, now)
+        self._switch.connect(channel.number, channel.opener, channel.target, now)
         return [_say(channel.opener, Opened(channel.request, channel.number))]
 
     def _end(self, channel: Channel, why: Refusal, tell: tuple[Client, ...]) -> list[Effect]:
         del self._by_number[channel.number]
         del self._by_pair[frozenset((channel.opener, channel.target))]
         self._asked.pop(channel.number, None)
-        self._switch.disconnect(channel.key)
+        self._switch.disconnect(channel.number)
         channel.opener.channels.discard(channel.number)
         channel.target.channels.discard(channel.number)
         return [

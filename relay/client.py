@@ -25,7 +25,8 @@ class Client:
     ephemeral: bytes
     cookie: bytes  # of its REGISTER; begins with a time
     conversation: SealedConversation
-    welcome: bytes  # the frame, for a REGISTER that is repeated
+    register_tag: bytes  # the end of its REGISTER, by which the same one is known again
+    welcome: bytes  # the frame that answered it
     traffic: Allowance  # bytes
     talk: Allowance  # frames under seal
     questions: Allowance  # of those, what makes work

@@ -10,6 +10,7 @@ all, with less than was sent. Nothing is kept of anybody before REGISTER has bro
 
 from __future__ import annotations
 
+from hmac import compare_digest
 from typing import TYPE_CHECKING, Final
 
 from relay.allowance import Allowance
@@ -24,6 +25,7 @@ from relay.strangers import Strangers
 from relay.switch import Switch
 from swarm.errors import BadPeer
 from swarm.keys.relay import handle_of
+from swarm.keys.seal import TAG_BYTES
 from swarm.keys.signature import key_pair
 from swarm.net.admission import allowance_key
 from swarm.wire import relay_frame as frames
@@ -136,7 +138,8 @@ class Hub:
             return [Send(path, self._cookie_frame(frame.ephemeral, path, now))]
         again = self.clients.of_ephemeral(frame.ephemeral)
         if again is not None:
-            return [Send(path, again.welcome)] if again.path == path else []
+            same = again.path == path and compare_digest(again.register_tag, frame.sealed[-TAG_BYTES:])
+            return [Send(path, again.welcome)] if same else []
         try:
             registration = Registration(shared_by_relay(self._x25519, frame.ephemeral), frame.ephemeral, self.key)
             enrol = REGISTRATION.unpack(registration.open_enrol(frame))
@@ -205,6 +208,7 @@ class Hub:
             host=host,
             ephemeral=frame.ephemeral,
             cookie=frame.cookie,
+            register_tag=frame.sealed[-TAG_BYTES:],
             conversation=registration.conversation(session, relay=True),
             welcome=registration.seal_welcome(frames.welcome_outer(frame.ephemeral), REGISTRATION.pack(welcome)),
             traffic=Allowance(rate, rate * limits.burst_seconds, now),

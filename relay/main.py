@@ -37,9 +37,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         options = parse(sys.argv[1:] if arguments is None else arguments)
         gate = _gate(options)
-        seed = load_seed(Path(options.state) if options.state else default_directory())
+        state = Path(options.state) if options.state else default_directory()
+        seed = load_seed(state)
         logging.basicConfig(level=logging.INFO, format="relay: %(message)s", stream=sys.stderr)
-        asyncio.run(_run(options, seed, gate))
+        asyncio.run(_run(options, state, seed, gate))
     except SwarmError as error:
         return _report(error)
     except SystemExit as end:  # --help and --version
@@ -54,7 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-async def _run(options: Options, seed: bytes, gate: Gate) -> None:
+async def _run(options: Options, state: Path, seed: bytes, gate: Gate) -> None:
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -70,6 +71,13 @@ async def _run(options: Options, seed: bytes, gate: Gate) -> None:
             metrics = serve_metrics(options.metrics, collector)
             stack.callback(metrics.server_close)
             stack.callback(metrics.shutdown)
+        if options.dht:
+            from relay.bootstrap import DhtNode
+
+            public = (options.public_address or options.listen.host, relay.port)
+            relay.bootstrap = DhtNode(
+                relay.send_datagram, relay.family, bootstrap=options.bootstrap, public=public, state=state
+            )
         loop.add_signal_handler(signal.SIGHUP, _read_again, options, relay)
         _say_where(options, relay)
         await stopping.wait()

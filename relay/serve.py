@@ -8,15 +8,14 @@ import logging
 import os
 from typing import TYPE_CHECKING, Final
 
-from relay.bootstrap import FIRST_RELAY_BYTE
 from relay.effect import Send
 from relay.hub import Hub
 from relay.path import Stream
 from relay.streams import Streams
-from relay.switch import OVER_RATE, Drop
+from relay.switch import UNKNOWN, Drop, Switch
 from relay.udp import UdpSocket
 from swarm.errors import UserError
-from swarm.wire.relay_frame import DATA, DATA_HEADER, WHOAMI
+from swarm.wire.relay_frame import DATA, DATA_HEADER, FIRST_KIND, WHOAMI
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,7 +43,7 @@ class Relay:
         self.hub = hub
         self.bootstrap: Bootstrap | None = None
         self._alternate: UdpSocket | None = None
-        self._udp = UdpSocket.bind(host, port, self._forward, self._datagram_received)
+        self._udp = UdpSocket.bind(host, port, hub.switch, self._to_stream, self._datagram_received)
         try:
             self._streams = Streams.listen(
                 host,
@@ -83,6 +82,11 @@ class Relay:
         return self._udp.port
 
     @property
+    def family(self) -> int:
+        """Of the UDP socket: AF_INET6 where it speaks both."""
+        return self._udp.family
+
+    @property
     def not_sent(self) -> int:
         """Packets for which there was no room."""
         return self._udp.not_sent + self._streams.not_sent
@@ -119,9 +123,10 @@ class Relay:
 
     def _open_alternate(self, host: str) -> None:
         """Another UDP port, by which a client learns what kind of NAT it is behind. It is no loss if there is none."""
+        nothing = Switch(self.hub.limits, self._loop.time())  # no channel has an end there
         for port in (self._udp.port + 1, 0):
             try:
-                self._alternate = UdpSocket.bind(host, port, lambda *_: False, self._asked_at_alternate)
+                self._alternate = UdpSocket.bind(host, port, nothing, self._to_stream, self._asked_at_alternate)
             except (OSError, OverflowError):
                 continue
             self.hub.alternate_port = self._alternate.port
@@ -130,22 +135,11 @@ class Relay:
 
     # What comes in.
 
-    def _forward(self, run: memoryview, segment: int, count: int, path: Path, now: float) -> bool:
-        """DATA of one channel. False: it has no way, which the hub may answer."""
-        way = self.hub.switch.forward(bytes(run[1:DATA_HEADER]), path, len(run), count, now)
-        if isinstance(way, Drop):
-            return way is OVER_RATE
-        if isinstance(way, Stream):
-            for start in range(0, len(run), segment):
-                self._streams.send(run[start : start + segment], way)
-        elif count == 1:
-            self._udp.send(run, way)
-        else:
-            self._udp.send_run(run, segment, way)
-        return True
+    def _to_stream(self, frame: bytes, stream: Stream) -> None:
+        self._streams.send(frame, stream)
 
     def _datagram_received(self, data: bytes, path: Path, now: float) -> None:
-        if data[0] < FIRST_RELAY_BYTE:
+        if data[0] < FIRST_KIND:
             if self.bootstrap is not None:
                 self.bootstrap.datagram_received(data, path)
             return
@@ -153,9 +147,16 @@ class Relay:
 
     def _frame_received(self, frame: bytes, stream: Stream) -> None:
         now = self._loop.time()
-        is_data = frame[0] == DATA and len(frame) > DATA_HEADER
-        if not (is_data and self._forward(memoryview(frame), len(frame), 1, stream, now)):
+        way: Path | Drop = UNKNOWN
+        if frame[0] == DATA and len(frame) > DATA_HEADER:
+            channel = int.from_bytes(frame[1:DATA_HEADER], "big")
+            way = self.hub.switch.forward(channel, stream, len(frame), 1, now)
+        if way is UNKNOWN:
             self._do(self.hub.received(frame, stream, now))
+        elif isinstance(way, Stream):
+            self._streams.send(frame, way)
+        elif not isinstance(way, Drop):
+            self._udp.send(frame, way)
 
     def _stream_closed(self, stream: Stream) -> None:
         self._do(self.hub.stream_closed(stream, self._loop.time()))

@@ -1,7 +1,7 @@
 """Passing on: which path the other end of a channel has, and whether it may be used. Pure, and as short as can be.
 
-This is what runs for each packet. A channel's number is the same on both sides, so that nothing has to be rewritten; it
-is looked up as the four bytes that stand in the frame, and the sender's path as the socket gave it.
+This is what runs for each packet. A channel's number is the same on both sides, so that nothing has to be rewritten;
+the sender's path is looked up as the socket gave it.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Switch:
 
     def __init__(self, limits: Limits, now: float) -> None:
         self._total = Allowance(limits.total_rate, limits.total_rate * limits.burst_seconds, now)
-        self._ways: dict[bytes, dict[Path, Way]] = {}
+        self._ways: dict[int, dict[Path, Way]] = {}
         self.packets = 0
         self.bytes = 0
         self.over_rate = 0  # packets dropped for that
@@ -52,10 +52,11 @@ class Switch:
     def __len__(self) -> int:
         return len(self._ways)
 
-    def forward(self, channel: bytes, source: Path, size: int, packets: int, now: float) -> Path | Drop:
+    def forward(self, channel: int, source: Path, size: int, packets: int, now: float) -> Path | Drop:
         """Where these packets, of `size` bytes together, go to."""
-        ways = self._ways.get(channel)
-        if ways is None or (way := ways.get(source)) is None:
+        try:
+            way = self._ways[channel][source]
+        except KeyError:
             return UNKNOWN
         way.used_at = now
         if not (way.traffic.take(size, now) and self._total.take(size, now)):
@@ -65,16 +66,16 @@ class Switch:
         self.bytes += size
         return way.to
 
-    def connect(self, channel: bytes, one: Client, other: Client, now: float) -> None:
+    def connect(self, channel: int, one: Client, other: Client, now: float) -> None:
         """Opens a channel, or tells it where its ends are now."""
         self._ways[channel] = {
             one.path: Way(other.path, one.traffic, now),
             other.path: Way(one.path, other.traffic, now),
         }
 
-    def disconnect(self, channel: bytes) -> None:
+    def disconnect(self, channel: int) -> None:
         self._ways.pop(channel, None)
 
-    def used_at(self, channel: bytes) -> float:
+    def used_at(self, channel: int) -> float:
         """When something was said on it for the last time."""
         return max((way.used_at for way in self._ways.get(channel, {}).values()), default=float("-inf"))

@@ -12,6 +12,8 @@ import socket
 import struct
 from typing import TYPE_CHECKING, Any, Final
 
+from relay.path import Stream
+from relay.switch import OVER_RATE, UNKNOWN, Drop
 from swarm.net.datagrams import READ, UDP_SEGMENT, bind_socket, receive_runs, segment_size
 from swarm.wire.relay_frame import DATA, DATA_HEADER, MAX_FRAME
 
@@ -19,32 +21,34 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from relay.path import Path
+    from relay.switch import Switch
 
+_CHANNEL: Final = struct.Struct("!I")
 READS: Final = 64  # buffers a turn: a few milliseconds, then it is somebody else's turn
 
 
 class UdpSocket:
-    """A bound socket in the loop. What it reads goes to `forward` first, and to `received` when that says no."""
+    """A bound socket in the loop. It passes DATA on by itself, when `switch` knows a way that is UDP too."""
 
     def __init__(
         self,
         sock: socket.socket,
-        forward: Callable[[memoryview, int, int, Path, float], bool],
+        switch: Switch,
+        to_stream: Callable[[bytes, Stream], None],
         received: Callable[[bytes, Path, float], None],
     ) -> None:
-        """forward(run, segment size, datagrams, from where, now): DATA of one channel; False where there is no way.
-
-        received(datagram, from where, now): anything else.
-        """
+        """to_stream(frame, where to): DATA for a TCP connection. received(datagram, from where, now): all the rest."""
         self._socket = sock
         self._loop = asyncio.get_running_loop()
-        self._forward = forward
+        self._switch = switch
+        self._to_stream = to_stream
         self._received = received
         self._buffer = bytearray(READ)
         self._view = memoryview(self._buffer)
         self._control = socket.CMSG_SPACE(4)
         self._segments = True
         self.port: int = sock.getsockname()[1]
+        self.family: int = sock.family
         self.not_sent = 0  # datagrams for which the socket had no room, or that were too large for the path
         receive_runs(sock)
         self._loop.add_reader(sock, self._readable)
@@ -54,11 +58,12 @@ class UdpSocket:
         cls,
         host: str,
         port: int,
-        forward: Callable[[memoryview, int, int, Path, float], bool],
+        switch: Switch,
+        to_stream: Callable[[bytes, Stream], None],
         received: Callable[[bytes, Path, float], None],
     ) -> UdpSocket:
         """At one address, or at all of them for "". Raises OSError."""
-        return cls(bind_socket(host, port), forward, received)
+        return cls(bind_socket(host, port), switch, to_stream, received)
 
     def close(self) -> None:
         self._loop.remove_reader(self._socket)
@@ -90,6 +95,7 @@ class UdpSocket:
 
     def _readable(self) -> None:
         receive, buffer, view, control = self._socket.recvmsg_into, self._buffer, self._view, self._control
+        forward, send, channel_at = self._switch.forward, self._socket.sendto, _CHANNEL.unpack_from
         buffers = [buffer]
         now = self._loop.time()
         for _ in range(READS):
@@ -99,30 +105,68 @@ class UdpSocket:
                 return
             except OSError:
                 continue  # an ICMP error for something sent earlier
-            if flags & socket.MSG_TRUNC or not size:
+            if ancillary or flags or buffer[0] != DATA or not DATA_HEADER < size <= MAX_FRAME:
+                self._whatever(size, ancillary, flags, path, now)
+                if self._socket.fileno() < 0:
+                    return
                 continue
-            segment = segment_size(ancillary, size) if ancillary else size
-            if buffer[0] == DATA and segment > DATA_HEADER and self._whole(size, segment):
-                count = -(-size // segment)
-                if segment <= MAX_FRAME and self._forward(view[:size], segment, count, path, now):
-                    continue
-            self._take_apart(size, segment, path, now)
+            # one datagram of DATA: the same as `_pass_on`, without a call
+            way = forward(channel_at(buffer, 1)[0], path, size, 1, now)
+            if type(way) is tuple:
+                try:
+                    send(view[:size], way)
+                except OSError:
+                    self.not_sent += 1
+            elif way is not OVER_RATE:
+                self._no_udp(way, size, size, path, now)
 
-    def _whole(self, size: int, segment: int) -> bool:
+    def _whatever(self, size: int, ancillary: list[tuple[int, int, bytes]], flags: int, path: Any, now: float) -> None:
+        """What came is a run, or no DATA."""
+        if flags & socket.MSG_TRUNC or not size:
+            return
+        segment = segment_size(ancillary, size)
+        if self._is_one_channel(size, segment):
+            self._pass_on(size, segment, path, now)
+        else:
+            for start in range(0, size, segment):
+                self._one(bytes(self._view[start : min(start + segment, size)]), path, now)
+
+    def _is_one_channel(self, size: int, segment: int) -> bool:
         """Are all datagrams in the buffer DATA of one channel?"""
         buffer, head = self._buffer, self._buffer[:DATA_HEADER]
-        for start in range(segment, size, segment):
-            if buffer[start : start + DATA_HEADER] != head:
-                return False
-        return not 0 < size % segment <= DATA_HEADER
+        if buffer[0] != DATA or not DATA_HEADER < segment <= MAX_FRAME or 0 < size % segment <= DATA_HEADER:
+            return False
+        return all(buffer[start : start + DATA_HEADER] == head for start in range(segment, size, segment))
 
-    def _take_apart(self, size: int, segment: int, path: Any, now: float) -> None:
-        view = self._view
+    def _pass_on(self, size: int, segment: int, path: Path, now: float) -> None:
+        """A run of DATA of one channel."""
+        channel: int = _CHANNEL.unpack_from(self._buffer, 1)[0]
+        way = self._switch.forward(channel, path, size, -(-size // segment), now)
+        if type(way) is tuple:
+            self.send_run(self._view[:size], segment, way)
+        elif way is not OVER_RATE:
+            self._no_udp(way, size, segment, path, now)
+
+    def _no_udp(self, way: Path | Drop, size: int, segment: int, path: Path, now: float) -> None:
+        """DATA for a TCP connection, or for nobody."""
         for start in range(0, size, segment):
-            end = min(start + segment, size)
-            run = view[start:end]
-            is_data = run[0] == DATA and DATA_HEADER < len(run) <= MAX_FRAME
-            if not (is_data and self._forward(run, len(run), 1, path, now)):
-                self._received(bytes(run), path, now)
-            if self._socket.fileno() < 0:
-                return
+            frame = bytes(self._view[start : min(start + segment, size)])
+            if isinstance(way, Stream):
+                self._to_stream(frame, way)
+            else:
+                self._received(frame, path, now)
+
+    def _one(self, datagram: bytes, path: Path, now: float) -> None:
+        """A datagram out of a mixed run."""
+        if self._socket.fileno() < 0:
+            return
+        if datagram[0] != DATA or not DATA_HEADER < len(datagram) <= MAX_FRAME:
+            self._received(datagram, path, now)
+            return
+        way = self._switch.forward(_CHANNEL.unpack_from(datagram, 1)[0], path, len(datagram), 1, now)
+        if isinstance(way, Stream):
+            self._to_stream(datagram, way)
+        elif way is UNKNOWN:
+            self._received(datagram, path, now)
+        elif not isinstance(way, Drop):
+            self.send(datagram, way)

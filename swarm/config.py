@@ -86,6 +86,7 @@ class Config:
         self,
         *,
         listen: HostPort | None = None,
+        bootstrap: tuple[HostPort, ...] = (),
         log_level: str | None = None,
         relay: tuple[RelayAddress, ...] = (),
         no_dht: bool = False,
@@ -96,11 +97,12 @@ class Config:
     ) -> Config:
         """These settings with what the command line says on top; None and False say nothing."""
         given: dict[str, object] = {"listen": listen, "log-level": log_level, "dht": no_dht, "lan": no_lan}
-        given |= {"port-mapping": no_port_mapping, "up": up, "down": down, "relay": relay}
+        given |= {"port-mapping": no_port_mapping, "up": up, "down": down, "relay": relay, "bootstrap": bootstrap}
         return replace(
             self,
             listen=listen or self.listen,
             listen_given=self.listen_given or listen is not None,
+            bootstrap=bootstrap or self.bootstrap,
             log_level=log_level or self.log_level,
             relay=relay or self.relay,
             dht=self.dht and not no_dht,
@@ -156,18 +158,6 @@ def parse_listen(text: str) -> HostPort:
     return _host_port(text, "HOST:PORT", lowest_port=0, host_optional=True)
 
 
-def parse_relay(text: str) -> RelayAddress:
-    """`HOST:PORT~KEY`. Raises UserError; what KEY is, its owner knows (`swarm.keys.relay`)."""
-    address, tilde, key = text.partition("~")
-    if not tilde or not _RELAY_KEY.fullmatch(key):
-        raise UserError(
-            f"{_quoted(address)}{'~…' if tilde else ''} is no HOST:PORT~KEY",  # a token may stand behind the key
-            "copy the line that the relay prints when it starts",
-            EXIT_USAGE,
-        )
-    return RelayAddress(_host_port(address, "HOST:PORT~KEY", lowest_port=1, host_optional=False), key)
-
-
 def parse_rate(text: str) -> int:
     """Bytes a second: `2.5M`, `300 KB/s`, or a plain number. Raises UserError."""
     match = _RATE.fullmatch(text)
@@ -184,6 +174,23 @@ def _fast_enough(rate: int) -> int:
             EXIT_USAGE,
         )
     return rate
+
+
+def parse_relay(text: str) -> RelayAddress:
+    """`HOST:PORT~KEY`. Raises UserError; what KEY is, its owner knows (`swarm.keys.relay`)."""
+    address, tilde, key = text.partition("~")
+    if not tilde or not _RELAY_KEY.fullmatch(key):
+        raise UserError(
+            f"{_quoted(address)}{'~…' if tilde else ''} is no HOST:PORT~KEY",  # a token may stand behind the key
+            "copy the line that the relay prints when it starts",
+            EXIT_USAGE,
+        )
+    return RelayAddress(_host_port(address, "HOST:PORT~KEY", lowest_port=1, host_optional=False), key)
+
+
+def parse_node(text: str) -> HostPort:
+    """`HOST:PORT` of somebody to speak to."""
+    return _dialled(text)
 
 
 def _config(settings: dict[str, Any]) -> Config:

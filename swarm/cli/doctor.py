@@ -89,6 +89,7 @@ def _told() -> dict[str, Any]:
     from swarm.disk.home import folders_of
     from swarm.keys.hints import parse_invitation
     from swarm.node.own_address import own_addresses
+    from swarm.node.relay_list import RelayList
 
     home = place.home()
     config = read_config(home / "config.toml")
@@ -101,11 +102,12 @@ def _told() -> dict[str, Any]:
     except FileNotFoundError:  # nothing was shared from here yet
         folders = []
     port = config.listen.port
+    relays = [*config.relay, *RelayList(home).places]
     return {
         "running": False,
         "port": port,
         "own": [host for host, _ in own_addresses("::", port)],
-        "relays": [{"host": relay.address.host, "port": relay.address.port, "why": ""} for relay in config.relay],
+        "relays": [{"host": relay.address.host, "port": relay.address.port, "why": ""} for relay in relays],
         "mapping": None,
         "peers": [],
         "folders": folders,

@@ -124,9 +124,9 @@ def _read_key() -> str:
 
 
 def _reads_only(key: str) -> bool:
-    """Whether a key allows reading only. Raises UserError for what is no key."""
-    from swarm.keys.hints import parse_invitation
+    """Whether a key allows reading only. Raises BadKey for what is no key, or none to join with."""
+    from swarm.keys.hints import parse_joinable
     from swarm.keys.role import Role
 
-    printed, _ = parse_invitation(key)
+    printed, _ = parse_joinable(key)
     return not printed.role.holds(Role.WRITE)

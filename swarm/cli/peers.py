@@ -13,6 +13,17 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
 
+_FOUND = {
+    "lan": "the local network",
+    "key": "the key",
+    "dht": "the DHT",
+    "member": "another member",
+    "relay": "a relay",
+    "known": "where it was before",
+    "config": "the configuration",
+}
+
+
 def configure(parser: ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="everything, for programs")
 
@@ -58,4 +69,5 @@ def _where(peer: dict[str, Any], now: datetime) -> str:
         return f"last seen {moment(peer['last_seen'], now)}" if peer["last_seen"] else "never seen"
     trip = "" if peer["rtt_ms"] is None else f"  {peer['rtt_ms']:.1f} ms"
     through = f"  over {peer['via']}" if peer.get("via") else ""
-    return f"{peer['route'] or ''}  {peer['address'] or ''}{through}{trip}".strip()
+    found = f"  found by {_FOUND.get(peer['found'], peer['found'])}" if peer.get("found") else ""
+    return f"{peer['route'] or ''}  {peer['address'] or ''}{through}{trip}{found}".strip()

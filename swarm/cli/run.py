@@ -9,7 +9,7 @@ import contextlib
 from typing import TYPE_CHECKING, Final
 
 from swarm.cli import launch, place
-from swarm.config import LOG_LEVELS, Config, parse_config, parse_listen, parse_rate, parse_relay
+from swarm.config import LOG_LEVELS, Config, parse_config, parse_listen, parse_node, parse_rate, parse_relay
 from swarm.disk.home import Home
 from swarm.disk.lock import LockHeld
 from swarm.errors import UserError
@@ -25,6 +25,9 @@ def configure(parser: ArgumentParser) -> None:
     import argparse
 
     parser.add_argument("--listen", metavar="HOST:PORT", type=parse_listen, help="UDP and TCP; port 47474 by default")
+    parser.add_argument(
+        "--bootstrap", metavar="HOST:PORT", type=parse_node, action="append", help="a node of the DHT; may be repeated"
+    )
     parser.add_argument(
         "--relay",
         metavar="HOST:PORT~KEY",
@@ -52,6 +55,7 @@ def run(options: Namespace) -> int:
     with contextlib.closing(home):
         config = read_config(home.config).overridden(
             listen=options.listen,
+            bootstrap=tuple(options.bootstrap or ()),
             log_level=options.log_level,
             relay=tuple(options.relay),
             no_dht=options.no_dht,

@@ -24,7 +24,7 @@ def checkup(node: Node) -> dict[str, Any]:
             {
                 "name": peer.ready.name if peer.ready is not None else "",
                 "route": peer.link.route,
-                "via": getattr(peer.link, "via", ""),
+                "via": peer.link.via or "",
                 "rtt": peer.link.round_trip(),
                 "skew": peer.skew,
             }

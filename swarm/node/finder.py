@@ -1,8 +1,8 @@
 """The finder: where members may be, asking and dialling there, and noticing that it is time to look anew.
 
-Wires the dialer to its sources: hints of keys, the address book, the configuration, the local network, and what members
-say of each other. When the machine's addresses change, or it was asleep, links are asked for a sign of life and
-everybody else is looked for at once.
+Wires the dialer to its sources: hints of keys, the address book, the configuration, the local network, the DHT, and
+what members say of each other; whichever leads to a member first. When the machine's addresses change, or it was
+asleep, links are asked for a sign of life and everybody else is looked for at once.
 """
 
 from __future__ import annotations
@@ -25,16 +25,20 @@ from swarm.net.nat_pmp import Protocol
 from swarm.node.absence import Absence
 from swarm.node.dialer import Dialer
 from swarm.node.own_address import own_addresses
+from swarm.node.seeker import Seeker
 from swarm.node.tellable import tellable
 from swarm.session.messages import MAX_PLACES, MAX_TOLD, Whereabouts
 from swarm.wire.hop import Door
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
 
     from swarm.config import Config
+    from swarm.discovery.dht.place import Place
     from swarm.ids import FolderId
     from swarm.keys.chain import FolderKeys
+    from swarm.keys.hints import Hints
     from swarm.net.network import Network
     from swarm.node.address_book import AddressBook
     from swarm.node.dialer import Target
@@ -54,6 +58,8 @@ PATIENCE = 12.0  # seconds of absence after which the others have given our link
 DIAL_AGAIN = (
     0.25  # seconds that a dial may be old when its address answers a ping; an older one waits for a lost packet
 )
+MAX_SOURCES = 2_048  # addresses of which is known who named them
+MAX_NEARBY = 32  # addresses of members and hints at which a DHT node may be
 OFF_LINE = 30 * 86_400.0  # seconds; where somebody was who is away for longer is told to nobody
 
 
@@ -70,8 +76,13 @@ class Finder:
         keys: Callable[[], Iterable[FolderKeys]],
         make_peer: Callable[[Link], Peer],
         on_absence: Callable[[], None],
+        hints: Callable[[], Iterable[Hints]] = tuple,
+        home: Path | None = None,
     ) -> None:
-        """`peers`: who is connected, kept by the node. `on_absence`: we were asleep, and folders want a scan."""
+        """`peers`: who is connected, kept by the node. `on_absence`: we were asleep, and folders want a scan.
+
+        `hints`: of our folders' keys. `home`: where the DHT's nodes are remembered; None: without the DHT.
+        """
         self._config = config
         self._own = own
         self._book = book
@@ -91,14 +102,20 @@ class Finder:
         self._group: asyncio.TaskGroup | None = None
         self._lan: Lan | None = None
         self.gateway: Gateway | None = None
+        self._hints = hints
+        self._sources: dict[Address, str] = {}
+        self.found: dict[DeviceId, str] = {}  # who was reached, and who had named the address
+        self.on_relay_place: Callable[[Place], None] | None = None  # a member is to be had through a relay
+        self.relays: Callable[[], Iterable[tuple[Address, bytes]]] = tuple  # through which this device is to be had
+        self._seeker = self._make_seeker(home) if config.dht and home is not None else None
 
     def begin(self, network: Network, group: asyncio.TaskGroup, addresses: Iterable[Address]) -> None:
         """Looks for members from here on. `addresses`: hints of the folders' keys."""
         self._network, self._group = network, group
         self.know(addresses)
         for device, entry in self._book.devices.items():
-            self.know(entry.addresses, DeviceId(bytes.fromhex(device)))
-        self.know((peer.host, peer.port) for peer in self._config.peers)
+            self.know(entry.addresses, DeviceId(bytes.fromhex(device)), "known")
+        self.know(((peer.host, peer.port) for peer in self._config.peers), source="config")
         self._disown()
         group.create_task(self._dial_all())
         group.create_task(self._watch())
@@ -108,8 +125,10 @@ class Finder:
         host, port = network.address
         if self._config.port_mapping and not ip_address(host).is_loopback:
             wanted = [(Protocol.UDP, port), (Protocol.TCP, port)]
-            self.gateway = Gateway(wanted, self._tell_of_ourselves)
+            self.gateway = Gateway(wanted, self._mapped)
             group.create_task(self.gateway.run())
+        if self._seeker is not None:
+            group.create_task(self._seeker.run(network.send_other, network.address))
 
     def addresses(self) -> tuple[Address, ...]:
         """Where this device can be dialled."""
@@ -118,9 +137,23 @@ class Finder:
         mapped = self.gateway.addresses() if self.gateway is not None else ()
         return (*own_addresses(*self._network.address), *mapped)
 
-    def know(self, addresses: Iterable[Address], device: DeviceId | None = None) -> None:
-        """These may lead to a member, to `device` where that is known."""
-        self._know_from(addresses, self._loop.time(), device)
+    def know(self, addresses: Iterable[Address], device: DeviceId | None = None, source: str = "key") -> None:
+        """These may lead to a member, to `device` where that is known. `source`: who says so."""
+        self._know_from(addresses, self._loop.time(), source, device)
+
+    def dht(self) -> dict[str, object] | None:
+        """For the status; None where it is switched off."""
+        return self._seeker.describe() if self._seeker is not None else None
+
+    @property
+    def trouble(self) -> str:
+        """Why nobody may be found, or ""."""
+        return self._seeker.trouble if self._seeker is not None else ""
+
+    def announce(self) -> None:
+        """This device may be reached otherwise than before."""
+        if self._seeker is not None:
+            self._seeker.refresh()
 
     def know_doors(self, doors: Iterable[Door], device: DeviceId | None = None) -> None:
         """These may lead to a member, to `device` where that is known."""
@@ -133,11 +166,15 @@ class Finder:
         self._disown()
         self._redial.set()
         self.shared()
+        if self._seeker is not None:
+            self._seeker.hurry()
 
     def shared(self) -> None:
         """There is a folder more, or one less: strangers on the local network may be members, and are to know us."""
         if self._lan is not None:
             self._lan.refresh()
+        if self._seeker is not None:
+            self._seeker.refresh()
 
     # -- what the node tells
 
@@ -147,12 +184,14 @@ class Finder:
         assert peer.ready is not None
         places = [*_straight(peer), *tellable(peer.ready.addresses, peer)]
         self._book.met(peer.device, peer.ready.name, places, time.time())
-        self.know(places, peer.device)
+        self.know(places, peer.device, "known")
         self._dialer.identify(self.doors(peer.device), peer.device)
         self._dialer.connected(peer.device)
         for target in self._dialer.needless(peer.device):
             if target in self._dials:
                 self._dials[target][0].cancel()
+        if not peer.link.dialled:
+            self.found.pop(peer.device, None)  # it has found us
 
     def joined(self, peer: Peer, folder: FolderId) -> None:
         """It takes part in a folder: it hears of the folder's members, and they of it."""
@@ -170,7 +209,7 @@ class Finder:
     def lost(self, peer: Peer) -> None:
         """A session with a member is over."""
         assert peer.device is not None
-        self.know(_straight(peer), peer.device)  # the link may have followed it there
+        self.know(_straight(peer), peer.device, "known")  # the link may have followed it there
         self._dialer.lost(peer.device, self._loop.time())
 
     def told(self, peer: Peer, said: MembersTold) -> None:
@@ -178,6 +217,7 @@ class Finder:
         now = self._loop.time()
         for device, addresses in said.members:
             places = tellable(addresses, peer)
+            self._remember("member", places)
             if device == peer.device and peer.ready is not None:
                 self._book.met(device, peer.ready.name, places, time.time())
                 self._dialer.know(places, now, device)
@@ -192,7 +232,10 @@ class Finder:
     def datagram(self, data: bytes, address: Address) -> None:
         """One that is not QUIC."""
         now = self._loop.time()
-        if (pong := self._echo.answer(data, now)) is not None:
+        if data[0] in (0, 1):
+            if self._seeker is not None:
+                self._seeker.datagram(data, address)
+        elif (pong := self._echo.answer(data, now)) is not None:
             if self._network is not None:
                 self._network.send_other(pong, address)
         elif self._echo.is_answer(data, address):
@@ -203,9 +246,50 @@ class Finder:
 
     def _found(self, addresses: list[Address]) -> None:
         """On the local network. Perhaps somebody who is connected, and just about to tell us a new address."""
-        self._know_from(addresses, self._loop.time() + (MOVED if self._peers else 0.0))
+        self._know_from(addresses, self._loop.time() + (MOVED if self._peers else 0.0), "lan")
 
-    def _know_from(self, addresses: Iterable[Address], moment: float, device: DeviceId | None = None) -> None:
+    def _found_far(self, places: tuple[Place, ...]) -> None:
+        """In the DHT. Whoever says "loopback" there means himself, unless we have nothing else either."""
+        local = all(ip_address(host).is_loopback for host, _ in self.addresses())
+        addresses = [(p.host, p.port) for p in places if not p.relay_key and ip_address(p.host).is_loopback <= local]
+        self._know_from(addresses, self._loop.time() + (MOVED if self._peers else 0.0), "dht")
+        for place in places:
+            if place.relay_key and self.on_relay_place is not None:
+                self.on_relay_place(place)
+
+    def _make_seeker(self, home: Path) -> Seeker:
+        config = self._config
+        return Seeker(
+            self._own,
+            home,
+            keys=self._keys,
+            bootstrap=[*config.bootstrap, *(relay.address for relay in config.relay)],
+            nearby=self._nearby,
+            addresses=self.addresses,
+            relays=lambda: self.relays(),
+            in_company=lambda folder: any(folder in peer.folders for peer in self._peers.values()),
+            on_found=self._found_far,
+        )
+
+    def _nearby(self) -> list[Address]:
+        """Where a node of the DHT may be: what keys hint at, and where members are."""
+        hinted = [a for hints in self._hints() for a in [*hints.addresses, *((r.host, r.port) for r in hints.relays)]]
+        here = [peer.link.address for peer in self._peers.values()]
+        met = [address for entry in self._book.devices.values() for address in entry.addresses[:1]]
+        return list(dict.fromkeys([*hinted, *here, *met]))[:MAX_NEARBY]
+
+    def _remember(self, source: str, addresses: Iterable[Address]) -> None:
+        """The first to name an address is who has found whoever is there."""
+        for address in addresses:
+            self._sources.setdefault(address, source)
+        while len(self._sources) > MAX_SOURCES:
+            del self._sources[next(iter(self._sources))]
+
+    def _know_from(
+        self, addresses: Iterable[Address], moment: float, source: str, device: DeviceId | None = None
+    ) -> None:
+        addresses = list(addresses)
+        self._remember(source, addresses)
         for index, address in enumerate(addresses):
             # One after the other: they may be one device's, and two sessions with it are one too many (RFC 8305).
             self._dialer.know([address], moment + index * STAGGER, device)
@@ -230,6 +314,11 @@ class Finder:
             for folder in list(peer.folders)[:1]:
                 if peer.session.tell(Whereabouts(folder, ((self._own, places),))):
                     peer.flush()
+
+    def _mapped(self) -> None:
+        """The gateway leads others to us, or does so no more."""
+        self._disown()
+        self._tell_of_ourselves()
 
     # -- dialling
 
@@ -282,6 +371,10 @@ class Finder:
             self._dials.pop(address, None)
         if reached is not None:
             self._dialer.reached(address, reached)
+            if isinstance(address, Door):
+                self.found[reached] = "relay"
+            elif reached in self._peers and self._peers[reached].link.address == address:
+                self.found[reached] = self._sources.get(address, "known")
         else:
             self._dialer.failed(address, self._loop.time())
         self._redial.set()

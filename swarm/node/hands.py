@@ -12,16 +12,18 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from swarm.disk import assembler, hasher, installer, marker, scanner
+from swarm.disk import assembler, hasher, installer, scanner
+from swarm.disk.debt import Debt
 from swarm.disk.late import LateWatch
+from swarm.disk.presence import Presence
 from swarm.disk.safefs import SafeFileSystem
 from swarm.disk.tidy import tidy
-from swarm.errors import Unavailable
 from swarm.ids import parent_of
 from swarm.index.record_codec import verify_record
 from swarm.sync.dirty import Dirty
 from swarm.sync.events import (
     ChunksStored,
+    DatabaseRead,
     DropTemp,
     Effect,
     Event,
@@ -32,6 +34,7 @@ from swarm.sync.events import (
     HistoryDropped,
     OperationsDone,
     PrepareTemp,
+    ReadDatabase,
     Run,
     Scan,
     ScanFailed,
@@ -59,7 +62,7 @@ HASH_BATCH = 16  # files that one job reads: handing over each by itself costs m
 HEALTH_SECONDS = 0.25  # between two looks at the folder while pieces of content are written
 VERIFY_PIECE = 64  # signatures that one thread checks in one go
 
-DiskEffect = Scan | Hash | Run | PrepareTemp | StoreChunks | StoreFiles | DropTemp | SweepTemps
+DiskEffect = Scan | Hash | ReadDatabase | Run | PrepareTemp | StoreChunks | StoreFiles | DropTemp | SweepTemps
 
 
 class Hands:
@@ -68,19 +71,23 @@ class Hands:
     def __init__(self, root: str, identity: Identity, post: Callable[[Event], None]) -> None:
         self.root = root
         self.reading = ""  # the file that was last begun to be hashed, for people who watch
-        self.away = ""  # why the folder is not safely there now, or ""
         self.chunk_key = identity.keys.chunk_key()
         self._identity = identity
         self._post = post
-        self._device = marker.device_of(root)
-        marker.check(root, identity.keys.folder_id, self._device)
+        self._presence = Presence(root, identity.keys.folder_id, lambda why: post(Health(why)))
         self.files = SafeFileSystem(root)
         name = os.path.basename(root)
         self._pools = {pool: ThreadPoolExecutor(threads, f"{pool} {name}") for pool, threads in POOLS.items()}
         self._late = LateWatch()
+        self._debt = Debt()
         self._looking: Future[None] | None = None
         self._tidy_at = time.monotonic() + FIRST_TIDY
         self._looked_at = -HEALTH_SECONDS  # by the temps' thread, in the clock of time.monotonic
+
+    @property
+    def away(self) -> str:
+        """Why the folder is not safely there now, or ""."""
+        return self._presence.away
 
     def close(self) -> None:
         """Waits for the jobs that have begun; the others are dropped."""
@@ -96,7 +103,7 @@ class Hands:
             match effect:
                 case Scan():
                     self._submit("scan", self._scan, [effect])
-                case Hash():
+                case Hash() | ReadDatabase():
                     hashes.append(effect)
                 case Run():
                     self._submit("install", self._install, [effect])
@@ -128,29 +135,17 @@ class Hands:
 
     def look_again(self) -> None:
         """The disk was away: is it back?"""
-        try:
-            device = marker.device_of(self.root)
-            marker.check(self.root, self._identity.keys.folder_id, device)
-        except Unavailable:
+        if not self._presence.is_back():
             return
         old, self.files = self.files, SafeFileSystem(self.root)
-        self._device = device
-        self.away = ""
         old.close()
-        self._post(Health(""))
+        self._presence.welcome()
 
     # -- in the pools
 
     def healthy(self) -> str:
         """The empty string, or why the folder is not safely there."""
-        try:
-            marker.check(self.root, self._identity.keys.folder_id, self._device)
-        except Unavailable as error:
-            if not self.away:
-                self.away = error.message
-                self._post(Health(error.message))
-            return error.message
-        return ""
+        return self._presence.healthy()
 
     def _submit(self, pool: str, work: Callable[[Effect], Event | None], effects: Sequence[Effect]) -> None:
         def job() -> None:
@@ -167,9 +162,12 @@ class Hands:
 
     def _scan(self, effect: Effect) -> Event:
         assert isinstance(effect, Scan)
-        return scanner.scan(self.files, effect.directory, self.healthy)
+        return scanner.scan(self.files, effect.directory, self.healthy, self._debt)
 
     def _hash(self, effect: Effect) -> Event:
+        if isinstance(effect, ReadDatabase):
+            self.reading = effect.database
+            return hasher.read_database(self.files, effect, self.chunk_key, self.healthy)
         assert isinstance(effect, Hash)
         self.reading = effect.path
         return hasher.read(self.files, effect, self.chunk_key)
@@ -179,7 +177,7 @@ class Hands:
         if why := self.healthy():
             return failed(effect, why) or OperationsDone(())
         displaced: list[Late] = []
-        done = installer.run(self.files, effect, self.chunk_key, time.time_ns, displaced)
+        done = installer.run(self.files, effect, self.chunk_key, time.time_ns, displaced, self._debt)
         self._late.add(displaced, time.monotonic())
         return done
 
@@ -238,6 +236,8 @@ def failed(effect: Effect, why: str) -> Event | None:
             return ScanFailed(directory, False, why)
         case Hash(path):
             return HashFailed(path, False, False, why)
+        case ReadDatabase(database):
+            return DatabaseRead(database, failure=HashFailed(database, False, False, why))
         case Run(operations):
             return OperationsDone(tuple(Result(operation, Outcome.FAILED, why=why) for operation in operations))
         case PrepareTemp(content):

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("swarm.node")
 
-WITHOUT_EFFECT = ("bootstrap",)  # read from config.toml, so that a later version may use them
 SWITCH_INTERVAL = 0.001  # seconds; a thread back from a system call waits this long for one that computes, not 5 ms
 PORT_FILE = "port"  # in the home: the port that was free the last time, so that peers find us again
 
@@ -45,8 +44,6 @@ def run_daemon(home: Home, config: Config, on_ready: Callable[[], None], log_fil
     for relay in config.relay:
         RelayPass.parse(relay.key)
     begin(config.log_level, log_file)
-    if idle := [key for key in WITHOUT_EFFECT if getattr(config, key)]:
-        log.warning("these settings have no effect in this version: %s", ", ".join(idle))
     sys.setswitchinterval(SWITCH_INTERVAL)
     asyncio.run(_run(home, config, on_ready))
     return 0

@@ -15,6 +15,7 @@ import swarm
 from swarm.errors import SwarmError, UserError
 from swarm.keys.certificate import Certificate
 from swarm.keys.device import DeviceKey
+from swarm.keys.relay import printed
 from swarm.keys.role import Role
 from swarm.net.rate import Bucket
 from swarm.node.address_book import AddressBook
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from swarm.config import Config
+    from swarm.discovery.dht.place import Place
     from swarm.disk.home import FolderHome, Home
     from swarm.ids import DeviceId, FolderId
     from swarm.keys.chain import FolderKeys
@@ -91,6 +93,8 @@ class Node:
             keys=self._offered,
             make_peer=self._make_peer,
             on_absence=self._scan_all,
+            hints=lambda: [folder.hints for folder in self._active()],
+            home=home.path,
         )
         self.relay_list = RelayList(home.path)
         self.relays = Relays(
@@ -103,8 +107,10 @@ class Node:
         )
         self.rendezvous = Rendezvous(self.relays, self.book, self.peers, self.finder)
         self.finder.doors = self.relays.doors
-        self.finder.on_moved = self.rendezvous.changed
+        self.finder.on_moved = self._reachable_otherwise
         self.finder.on_wake = self.relays.check
+        self.finder.relays = self.relays.reserved
+        self.finder.on_relay_place = self._learn_place
 
     # -- life
 
@@ -307,12 +313,20 @@ class Node:
         places = [learned(relay.host, relay.port, relay.key) for relay in hints.relays]
         self.relays.learn(place for place in places if place is not None)
 
+    def _learn_place(self, place: Place) -> None:
+        """A relay at which a member is, as the DHT has it."""
+        found = learned(place.host, place.port, printed(place.relay_key))
+        if found is not None:
+            self.relays.learn([found])
+            self.relays.hurry()
+
     def _lonely(self) -> list[FolderKeys]:
         """Folders with nobody connected."""
         met = {folder for peer in self.peers.values() for folder in peer.folders}
         return [keys for keys in self._offered() if keys.folder_id not in met]
 
     def _reachable_otherwise(self) -> None:
+        self.finder.announce()
         self.rendezvous.changed()
         self._notify_soon()
 

@@ -29,6 +29,7 @@ class Connection:
     bulk: str  # what carries content: "tcp" or "quic"
     via: str | None = None  # how the relay in use is reached: "udp" or "tcp"
     relay: str | None = None  # that relay, HOST:PORT
+    found: str | None = None  # whose word led to it, as Finder.found has it; None: it has found us
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +47,13 @@ class FolderReport:
     connections: dict[str, Connection]  # those connected now
     at: str = ""  # the file that was last begun to be read
     paused_until: float | None = None  # seconds since 1970, infinite until it is resumed; None: it is not paused
+    trouble: str = ""  # why members may not be found
 
 
 def state_of(report: FolderReport) -> tuple[str, str | None]:
     """The state, and a sentence where there is something to say."""
     status = report.status
+    trouble = f"; {report.trouble}" if report.trouble else ""
     if report.paused_until is not None:
         later = isfinite(report.paused_until)
         return "paused", f"until {_moment(report.paused_until)}" if later else "until swarm resume"
@@ -66,22 +69,23 @@ def state_of(report: FolderReport) -> tuple[str, str | None]:
     if status.scanning:
         return "scanning", None
     if status.holding:
-        why = "looks at what is here first" if status.members else "joined; waits for a member to be online"
-        return "waiting", why
+        alone = f"joined; waits for a member to be online{trouble}"
+        return "waiting", "looks at what is here first" if status.members else alone
     if status.need_files:
         path, why = status.troubles[0] if status.troubles else ("", "")
         return "syncing", f"{path}: {why}" if why else None
     if not status.settled:
-        why = f"{status.put_off} is written to all the time; it is sent when it rests, or now and then"
-        return "scanning", why if status.put_off else None
+        return "scanning", None
     if not status.members:
-        return "waiting", "no other device is online"
+        return "waiting", f"no other device is online{trouble}"
     behind = [member.name for member in status.members if not member.identical]
     if behind:
         return "syncing", f"{', '.join(behind[:3])} {'is' if len(behind) == 1 else 'are'} not up to date yet"
     if status.local_changes:
         count = "1 local change" if status.local_changes == 1 else f"{status.local_changes} local changes"
         return "held", f"{count}, which this device's read-only key cannot share; swarm revert undoes them"
+    if status.put_off:
+        return "in-sync", f"{status.put_off} is written to all the time, and is sent when it rests, or now and then"
     return "in-sync", report.watch or None
 
 
@@ -97,7 +101,7 @@ def missing_for(report: FolderReport, *, device: str | None, peers: int, barrier
         missing.append(status.health)
     if status.holding:
         missing.append("this device has not heard any member yet")
-    elif status.barrier < barrier or not status.settled or status.scanning:
+    elif status.barrier < barrier or status.scanning:
         missing.append("this device is still looking at its files")
     if status.need_files:
         missing.append(f"this device needs {_files(status.need_files)}")
@@ -121,6 +125,7 @@ def folder_object(report: FolderReport) -> dict[str, Any]:
     """One folder of `swarm status --json`."""
     state, why = state_of(report)
     status = report.status
+    cannot = status.cannot if status and not status.health else ()  # of a disk that is away, nothing can be said
     return {
         "id": report.folder,
         "name": report.name,
@@ -134,8 +139,8 @@ def folder_object(report: FolderReport) -> dict[str, Any]:
         "bytes": status.bytes if status else 0,
         "need_files": status.need_files if status else 0,
         "need_bytes": status.need_bytes if status else 0,
-        "cannot": status.cannot_count if status else 0,
-        "cannot_paths": [{"path": path, "why": why} for path, why in status.cannot] if status else [],
+        "cannot": status.cannot_count if status and cannot else 0,
+        "cannot_paths": [{"path": path, "why": why} for path, why in cannot],
         "conflicts": status.conflicts if status else 0,
         "local_changes": status.local_changes if status else 0,
         "changed_paths": list(status.changed_paths) if status else [],
@@ -166,6 +171,7 @@ def _peer_objects(report: FolderReport) -> list[dict[str, Any]]:
                 "via": connection.via if connection else None,
                 "relay": connection.relay if connection else None,
                 "bulk": connection.bulk if connection else None,
+                "found": connection.found if connection else None,
                 "address": _address(connection.address) if connection else None,
                 "rtt_ms": round(connection.rtt * 1000, 2) if connection and connection.rtt is not None else None,
                 "last_seen": _moment(last_seen) if last_seen else None,

@@ -20,7 +20,7 @@ from swarm.control.daemon import Done, Preview, Shared, Waited
 from swarm.disk import marker, service
 from swarm.errors import EXIT_FAILED, EXIT_HELD, EXIT_NOT_FOUND, EXIT_USAGE, UserError
 from swarm.keys.chain import FolderKeys
-from swarm.keys.hints import Hints, directory_name, format_invitation, parse_invitation
+from swarm.keys.hints import Hints, directory_name, format_invitation, parse_joinable
 from swarm.keys.role import Role
 from swarm.node.checkup import checkup
 from swarm.node.history_requests import HistoryRequests
@@ -31,6 +31,7 @@ from swarm.sync.events import ScanWanted
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+    from pathlib import Path
 
     from swarm.node.node import Node
     from swarm.node.shared_folder import SharedFolder
@@ -83,7 +84,8 @@ class Requests:
         return self._shared(await self._add(keys, root, printed, created=True))
 
     async def join(self, invitation: str, path: str | None, merge: bool) -> Shared:
-        keys, hints = _joinable(invitation)
+        printed, hints = parse_joinable(invitation)
+        keys = FolderKeys.from_printed(printed)
         known = self._node.folders.get(keys.folder_id)
         if known is not None:
             if not known.keys.role.holds(keys.role):
@@ -110,7 +112,8 @@ class Requests:
         return self._shared(folder, "Nobody else is online yet; it goes on by itself when somebody is.")
 
     async def preview(self, invitation: str, path: str) -> Preview:
-        keys, hints = _joinable(invitation)
+        printed, hints = parse_joinable(invitation)
+        keys = FolderKeys.from_printed(printed)
         root = await asyncio.to_thread(checked_root, path)
         self._refuse_overlap(root)
         await self._refuse_other(root, keys)
@@ -183,7 +186,7 @@ class Requests:
                 *notes,
                 f"Anyone with this key can {allows} {folder.name}.",
                 f"This device listens at {where}: within reach of its network, and {outside}.",
-                *(() if service.installed(self._node.home.path) else (NO_SERVICE,)),
+                *(() if _is_started_by_itself(self._node.home.path) else (NO_SERVICE,)),
             ),
         )
 
@@ -299,6 +302,7 @@ class Requests:
                     f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
                     for host, port in self._node.finder.addresses()
                 ],
+                "dht": self._node.finder.dht(),
             },
             "relays": self._node.relays.report(),
             "folders": [folder_object(self._report(folder)) for folder in self._node.folders.values()],
@@ -323,11 +327,13 @@ class Requests:
                     peer.bulk,
                     peer.link.via,
                     peer.link.relay,
+                    self._node.finder.found.get(device),
                 )
                 for device, peer in self._node.peers.items()
             },
             at=thread.at if thread else "",
             paused_until=folder.paused_until,
+            trouble=self._node.finder.trouble,
         )
 
     async def wait(self, path: str, device: str | None, peers: int, timeout: float | None) -> Waited:
@@ -364,12 +370,6 @@ class Requests:
         return folder
 
 
-def _joinable(invitation: str) -> tuple[FolderKeys, Hints]:
-    """The keys and hints of what somebody wants to join. Raises UserError."""
-    printed, hints = parse_invitation(invitation)
-    if printed.role not in (Role.WRITE, Role.READ):
-        raise UserError(
-            f"this is a {printed.role.word} key, and joining with one is not there yet",
-            "join with a write key (swarmw1…) or a read-only key (swarmr1…)",
-        )
-    return FolderKeys.from_printed(printed), hints
+def _is_started_by_itself(home: Path) -> bool:
+    """By a service, or as the one process of a container, whose runtime sees to that."""
+    return service.installed(home) or os.getpid() == 1

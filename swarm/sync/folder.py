@@ -33,6 +33,7 @@ from swarm.sync.events import (
     Barrier,
     ChunksStored,
     DataArrived,
+    DatabaseRead,
     Effect,
     Event,
     FetchAsked,
@@ -116,7 +117,7 @@ class FolderStatus:
     troubles: tuple[tuple[str, str], ...]
     local_changes: int  # paths that the user of a reader changed, which no other device gets
     changed_paths: tuple[str, ...]  # the first few of them
-    settled: bool  # nothing on the disk waits to be looked at
+    settled: bool  # nothing on the disk waits to be looked at, but what is put off
     put_off: str  # a file that is written to all the time, and waits for its next version
     scanning: bool  # the first walk is not done
     holding: bool  # waits for a member before it says what is here
@@ -236,9 +237,8 @@ class Folder:
             self._sweep()
         self.ledger.seal()
         self.store.commit()
-        if self._pending_barrier and self.observer.settled:
+        if self._pending_barrier and self.observer.caught_up():
             self._barrier, self._pending_barrier = self._pending_barrier, 0
-            self.observer.rest()
         self.exchange.compare(now)
         self.exchange.speak(self._progress(), now)
         if (when := self._next_due(now)) is not None:
@@ -297,6 +297,8 @@ class Folder:
                 self.observer.hashed(event, now, wall)
             case HashFailed():
                 self.observer.hash_failed(event, now)
+            case DatabaseRead():
+                self.observer.database_read(event, now, wall)
             case OperationsDone():
                 self.planner.done(event.results, now)
             case TempPrepared():

@@ -17,13 +17,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from swarm.errors import BadPeer
-from swarm.ids import NO_CONTENT, Kind, join_path, name_of, parent_of
+from swarm.ids import NO_CONTENT, Kind, join_path, parent_of
 from swarm.index.paths import check_path
-from swarm.index.version import context_of
+from swarm.index.version import context_covers, context_of
 from swarm.sync.adoption import adopted
-from swarm.sync.databases import LONGEST_REST, REST, Databases
-from swarm.sync.events import Hash, Scan
-from swarm.sync.first_walk import FirstWalk
+from swarm.sync.databases import LAST_PAUSE, LONGEST_REST, REST, Databases, database_of, files_of
+from swarm.sync.events import Hash, ReadDatabase, Scan
 from swarm.sync.found import (
     FIRST_BACKOFF,
     Found,
@@ -35,7 +34,9 @@ from swarm.sync.found import (
 from swarm.sync.ignore import IgnoreRules
 from swarm.sync.ledger import Value
 from swarm.sync.missing import CONFIRM_WAIT, DELETION_WAIT, RENAME_WAIT, Missing
+from swarm.sync.repositories import NAMES_LAST, names_objects
 from swarm.sync.unread import Unread
+from swarm.sync.walk import Walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from swarm.index.record import Record
     from swarm.sync.changes import Changes
     from swarm.sync.dirty import Dirty
-    from swarm.sync.events import Effect, Hashed, HashFailed, ScanFailed, Scanned
+    from swarm.sync.events import DatabaseRead, Effect, Hashed, HashFailed, ScanFailed, Scanned
     from swarm.sync.files import Stat, Traits
     from swarm.sync.ledger import Ledger
     from swarm.sync.store import Local, Store
@@ -93,7 +94,8 @@ class Observer:
         self.missing = Missing(store)
         self._held: dict[str, Found] = {}
         self._unread: dict[str, tuple[float, bool]] = {}  # directories: when to list them again, and all below?
-        self._first_walk = FirstWalk()
+        self._first_walk = Walk()
+        self._asked = Walk()  # for somebody who waits
 
     # -- what the engine asks
 
@@ -104,8 +106,8 @@ class Observer:
 
     @property
     def settled(self) -> bool:
-        """Nothing on the disk waits to be looked at."""
-        return not (self._walking or self._files or self.missing)
+        """Nothing on the disk waits to be looked at, but for what is written to all the time."""
+        return not (self._walking or self._files.pressing or self.missing)
 
     @property
     def held(self) -> int:
@@ -118,11 +120,17 @@ class Observer:
         return self._files.put_off
 
     def hurry(self, now: float) -> None:
-        """Somebody waits until everything was looked at; `rest` ends it."""
+        """Somebody waits until all that was changed before now was looked at: until `caught_up`."""
+        self._asked = Walk()
         self._files.hurry(now)
 
-    def rest(self) -> None:
+    def caught_up(self) -> bool:
+        """Whether that is so by now."""
+        self._finish_walk()
+        if not self._asked.done or self.missing:
+            return False
         self._files.urgent = False
+        return True
 
     def next_due(self) -> float | None:
         times = [when for when, _ in self._unread.values()]
@@ -168,25 +176,13 @@ class Observer:
             if stat is None or (below and stat.kind is not Kind.DIRECTORY):
                 del self.cannot[path]  # what could not be read is no more
         known = self.store.locals_in(directory)
-        self._judge_databases(directory, event.entries, known, now, wall)
+        self._databases.listed(directory, {*event.entries, *known})
         for name, local in known.items():
             if name not in event.entries:
                 self._lacks(join_path(directory, name), local, now, wall)
         for name, stat in event.entries.items():
             self._present(join_path(directory, name), stat, known.get(name), recursive, now, wall)
         self._finish_walk()
-
-    def _judge_databases(
-        self, directory: str, entries: dict[str, Stat], known: dict[str, Local], now: float, wall: int
-    ) -> None:
-        verdict = self._databases.listed(directory, entries, known)
-        for path in verdict.again:
-            self._files.again(path, entries.get(name_of(path)), now)
-        for result in verdict.accepted:
-            self._take(result, now, wall)
-        for path in verdict.gone:
-            self.missing.forget(path, known.pop(name_of(path)))
-            self._delete(path, wall)
 
     def scan_failed(self, event: ScanFailed, now: float) -> None:
         directory = event.directory
@@ -199,22 +195,9 @@ class Observer:
             self.cannot[directory] = event.why
             self._unread[directory] = (now + UNREAD_AGAIN, True)
         self.missing.unconfirmed(directory, now + CONFIRM_WAIT)
-        self._databases.not_listed(directory)
-        self._read_again(now)
         self._finish_walk()
 
     def hashed(self, event: Hashed, now: float, wall: int) -> None:
-        if not self._databases.is_being_read(event.path):
-            self._take(event, now, wall)
-        elif self._databases.hashed(event, parent_of(event.path) in self._walking):
-            self._scan(parent_of(event.path), recursive=False)
-        self._read_again(now)
-
-    def _read_again(self, now: float) -> None:
-        for path in self._databases.in_vain():
-            self._files.again(path, None, now)
-
-    def _take(self, event: Hashed, now: float, wall: int) -> None:
         self._files.reading.pop(event.path, None)
         self.cannot.pop(event.path, None)
         if event.target and not is_text(event.target):
@@ -234,7 +217,6 @@ class Observer:
         self._finish_walk(event.path)
 
     def hash_failed(self, event: HashFailed, now: float) -> None:
-        self._databases.failed(event.path)
         if event.gone:
             self._files.reading.pop(event.path, None)
             self._scan(parent_of(event.path), recursive=False)
@@ -249,7 +231,6 @@ class Observer:
             self._files.reading.pop(event.path, None)
             self.cannot[event.path] = event.why
             self._unread.setdefault(parent_of(event.path), (now + UNREAD_AGAIN, False))
-        self._read_again(now)
         self._finish_walk(event.path)
 
     def tick(self, now: float) -> None:
@@ -276,14 +257,36 @@ class Observer:
         if path not in self._databases:
             self._out(Hash(path, stat))
             return
-        files = self._databases.others(path)
-        if files is None or any(other != path and other in self._files.reading for other in files):
-            self._files.again(path, stat, now)  # the last attempt is not over
+        database = database_of(path)
+        paths = [file for file in files_of(database) if not self.rules.ignores(file, False)]
+        if database in self._databases.reading or any(file in self._busy() for file in paths):
+            self._files.again(path, stat, now)
             return
-        changed = [other for other in files if other == path or self._files.take_now(other)]
-        self._databases.begin(path, changed)
-        for other in changed:
-            self._out(Hash(other, files.get(other, stat)))
+        waiting = [file for file in paths if file == path or self._files.take_now(file)]
+        others = ((file, self.store.local(file)) for file in paths if file not in waiting)
+        self._databases.reading[database] = waiting
+        known = tuple((file, local) for file, local in others if local is not None)
+        self._out(ReadDatabase(database, tuple(paths), known))
+
+    def database_read(self, event: DatabaseRead, now: float, wall: int) -> None:
+        waiting = self._databases.reading.pop(event.database, [])
+        if event.failure is not None:
+            for path in waiting:
+                self._files.again(path, None, now, LAST_PAUSE)
+            if not event.failure.unsettled:
+                self.hash_failed(event.failure, now)
+            return
+        for result in event.files:
+            self.hashed(result, now, wall)
+        for path in waiting:
+            self._files.reading.pop(path, None)
+            self._finish_walk(path)
+        gone = [path for path in files_of(event.database)[1:] if path not in event.there]
+        for path in gone if event.database in event.there else ():
+            local = self.store.local(path)
+            if local is not None and not self.rules.ignores(path, False):
+                self.missing.forget(path, local)
+                self._delete(path, wall)
 
     def release(self, now: float, wall: int) -> None:
         """A member was heard to the end: what was held becomes adoptions and records."""
@@ -302,7 +305,8 @@ class Observer:
             self._out(Scan(directory))
 
     def _finish_walk(self, read: str = "") -> None:
-        self._first_walk.look(bool(self._walking), self._files.waiting, self._files.reading, read)
+        for walk in (self._first_walk, self._asked):
+            walk.look(bool(self._walking), self._files.waiting, self._files.reading, read)
 
     def _read_rules(self, directory: str, rules: str | None) -> None:
         if self._rules_by_directory.get(directory) == rules:
@@ -363,6 +367,7 @@ class Observer:
             self._files.consider(path, stat, now if old else now + REST, backoff, LONGEST_REST)
             return
         due = now if closed or old or stat.kind is Kind.SYMLINK else now + QUIET
+        due = due + NAMES_LAST if names_objects(path) and not old else due
         self._files.consider(path, stat, due, hashing.backoff if hashing else FIRST_BACKOFF)
 
     def _may_sync(self, path: str, stat: Stat) -> bool:
@@ -428,7 +433,12 @@ class Observer:
             before = self.ledger.settle_copy(path, local, wall)
         self.store.put_local(path, None)
         self.store.drop_chunks(path)
-        if before is not None and any(not record.tombstone for record in self.ledger.register(path)):
+        # What has been superseded since says nothing any more, and may be gone because we took it away ourselves, in a
+        # run that ended before its commit. What came in its place was never here.
+        register = self.ledger.register(path)
+        if before is not None and any(
+            not record.tombstone and context_covers(before.installed, record.dot) for record in register
+        ):
             self.ledger.write(path, Value(local.kind, tombstone=True), before, wall)
 
     # -- versions

@@ -7,12 +7,13 @@ file's content before its name. Whatever the outcome, the path is looked at agai
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
 from swarm.ids import NO_CONTENT, Kind, join_path, parent_of
 from swarm.sync.assembly import temp_of
+from swarm.sync.need import Need, Running, says_the_same
 from swarm.sync.obstacles import Obstacles
 from swarm.sync.operation import (
     Confirm,
@@ -26,6 +27,7 @@ from swarm.sync.operation import (
     Result,
     SetMetadata,
 )
+from swarm.sync.repositories import Repositories
 from swarm.sync.store import Local, told_mtime
 
 if TYPE_CHECKING:
@@ -45,23 +47,6 @@ MAX_GROUP = 256  # operations in one group: few enough to be told of progress, m
 FIRST_RETRY = 0.5  # seconds; doubled each time in a row
 LAST_RETRY = 60.0
 DIRECTORY_MODE = 0o755  # of a directory that nobody has a record of
-
-
-@dataclass(slots=True)
-class Need:
-    """A path whose local state is not what the view says."""
-
-    entry: Entry | None  # None: nothing shall be there
-    installed: Context  # what the local state will come from
-    bytes: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Running:
-    """An operation that the installer has."""
-
-    operation: Operation
-    need: Need
 
 
 class Planner:
@@ -93,6 +78,7 @@ class Planner:
         self._needs: dict[str, Need] = {}
         self._ready: dict[str, None] = {}
         self._removable: dict[str, None] = {}  # ready as well; taken when nothing else is
+        self._repositories = Repositories()
         self._removals: set[str] = set()  # every path where nothing shall be
         self._running: dict[str, Running] = {}
         self._group = 0  # operations that the installer has not reported yet
@@ -160,19 +146,8 @@ class Planner:
             return ()
         group: list[Operation] = []
         held: list[str] = []
-        while (self._ready or self._removable) and len(group) < MAX_GROUP:
-            ready = self._ready or self._removable
-            path = next(iter(ready))
-            del ready[path]
-            need = self._needs.get(path)
-            if need is None or self._is_busy(path):
-                continue
-            if self.obstacles.unknown(path):
-                self.touch(path)  # it went missing in this very step
-                continue
-            if self.fetcher.reads(path):
-                held.append(path)
-                continue
+        while len(group) < MAX_GROUP and (path := self._next(held)) is not None:
+            need = self._needs[path]
             operation = self._operation(path, need)
             if operation is None:
                 continue
@@ -183,10 +158,31 @@ class Planner:
                 self._drop(operation.source)
             group.append(operation)
         for path in held:
-            if (need := self._needs.get(path)) is not None:
-                (self._removable if need.entry is None else self._ready)[path] = None
+            if (waiting := self._needs.get(path)) is not None:
+                (self._removable if waiting.entry is None else self._ready)[path] = None
         self._group = len(group)
         return tuple(group)
+
+    def _next(self, held: list[str]) -> str | None:
+        """A path that is ready. `held`: gets those that are ready but for what reads them."""
+        for ready in (self._ready, self._removable):
+            while True:
+                while ready:
+                    path = next(iter(ready))
+                    del ready[path]
+                    need = self._needs.get(path)
+                    if need is None or self._is_busy(path):
+                        continue
+                    if self.obstacles.unknown(path):
+                        self.touch(path)  # it went missing in this very step
+                    elif self.fetcher.reads(path):
+                        held.append(path)
+                    elif need.is_directory or not self._repositories.hold(path, need.entry is None):
+                        return path  # a directory may be what objects wait for
+                if (freed := self._repositories.free()) is None:
+                    break
+                ready[freed] = None
+        return None
 
     def _is_busy(self, path: str) -> bool:
         return path in self._running or path in self._sources
@@ -212,6 +208,7 @@ class Planner:
                 self.touch(below)  # which cannot be here either
             return
         self._needs[path] = need
+        self._repositories.needed(path, need.entry is None)
         self.need_bytes += need.bytes
         if need.entry is None:
             self._removals.add(path)
@@ -221,6 +218,7 @@ class Planner:
         need = self._needs.pop(path, None)
         if need is not None:
             self.need_bytes -= need.bytes
+            self._repositories.needed(path, need.entry is None, -1)
         self._removals.discard(path)
         self._ready.pop(path, None)
         self._removable.pop(path, None)
@@ -241,7 +239,7 @@ class Planner:
         if local is not None and local.kind is kind:
             if record is None:
                 return None
-            if _says_the_same(record, local):
+            if says_the_same(record, local):
                 copy_of = record.path if entry.virtual else ""
                 same = local.installed == installed and local.copy_of == copy_of
                 if same and not self._metadata_differs(record, local):
@@ -267,7 +265,7 @@ class Planner:
         if unknown := self.obstacles.unknown(path):
             self.obstacles.wait(unknown, path)
             return
-        if need.entry is None or (local is not None and local.kind is Kind.DIRECTORY and not _is_directory(need)):
+        if need.entry is None or (local is not None and local.kind is Kind.DIRECTORY and not need.is_directory):
             if local is None or local.kind is not Kind.DIRECTORY or not self._has_children(path):
                 (self._removable if need.entry is None else self._ready)[path] = None
             elif need.entry is not None:
@@ -282,7 +280,7 @@ class Planner:
                 self.touch(parent)
             return
         record = need.entry.record
-        if record is not None and record.kind is Kind.FILE and not (local and _says_the_same(record, local)):
+        if record is not None and record.kind is Kind.FILE and not (local and says_the_same(record, local)):
             if local is None and self._move_source(record):
                 self._ready[path] = None
             else:
@@ -307,7 +305,7 @@ class Planner:
         entry = need.entry
         if entry is None:
             return Remove(path, local) if local is not None else None
-        if local is not None and local.kind is Kind.DIRECTORY and not _is_directory(need):
+        if local is not None and local.kind is Kind.DIRECTORY and not need.is_directory:
             return Remove(path, local)
         record = entry.record
         if record is None or record.kind is Kind.DIRECTORY:
@@ -317,7 +315,7 @@ class Planner:
             if local.kind is not Kind.DIRECTORY:
                 return Remove(path, local)
             return SetMetadata(path, local, mode, local.mtime_ns) if local.mode != mode else Confirm(path, local)
-        if local is not None and _says_the_same(record, local):
+        if local is not None and says_the_same(record, local):
             if self._metadata_differs(record, local):
                 return SetMetadata(path, local, record.mode, record.mtime_ns)
             return Confirm(path, local)
@@ -443,15 +441,6 @@ class Planner:
         heappush(self._retry, (now + pause, path))
         if isinstance(result.operation, MoveFile):
             heappush(self._retry, (now + pause, result.operation.source))
-
-
-def _is_directory(need: Need) -> bool:
-    return need.entry is not None and (need.entry.record is None or need.entry.record.kind is Kind.DIRECTORY)
-
-
-def _says_the_same(record: Record, local: Local) -> bool:
-    """But for mode and times."""
-    return (record.kind, record.content, record.target) == (local.kind, local.content, local.target)
 
 
 def _local(kind: Kind, stat: Stat, installed: Context, copy_of: str) -> Local:

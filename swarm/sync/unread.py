@@ -25,11 +25,13 @@ class Unread:
         self.waiting: dict[str, Candidate] = {}
         self.reading: dict[str, Candidate] = {}
         self.pace = Pace()
-        self.urgent = False  # somebody waits for everything to be looked at: nothing is put off
+        self.urgent = False  # somebody waits for everything to be looked at: versions come at any pace
         self._due: list[tuple[float, str]] = []  # heap
 
-    def __bool__(self) -> bool:
-        return bool(self.waiting or self.reading)
+    @property
+    def pressing(self) -> bool:
+        """Whether something waits that was not put off."""
+        return bool(self.reading) or any(not candidate.put_off for candidate in self.waiting.values())
 
     @property
     def put_off(self) -> str:
@@ -73,11 +75,11 @@ class Unread:
             due = min(due, max(before.since + longest, before.due))
         self._put(path, stat, due, backoff, before.since if before is not None else due, longest > LONGEST_WAIT)
 
-    def again(self, path: str, stat: Stat | None, now: float) -> None:
+    def again(self, path: str, stat: Stat | None, now: float, longest: float = LAST_BACKOFF) -> None:
         """It changed while it was read, or something that belongs to it did: later, and later each time."""
         candidate = self.reading.pop(path, None)
         if candidate is not None and path not in self.waiting:
-            backoff = min(candidate.backoff * 2, LAST_BACKOFF)
+            backoff = min(candidate.backoff * 2, longest)
             self._put(path, stat or candidate.stat, now + backoff, backoff, candidate.since, candidate.put_off)
 
     def hurry(self, now: float) -> None:

@@ -1,11 +1,12 @@
 """Sends mutated packets to a program's UDP port on loopback, and watches it from outside.
 
-Each source port is a stranger of its own, who sends a few packets: whatever comes back to it is answers to what nobody
-has validated. Now and then an honest question is asked, whose answer says that everything before it was read.
+Each source address is a stranger of its own, who sends a few packets: whatever comes back to it is answers to what
+nobody has validated. Now and then an honest question is asked, whose answer says that everything before it was read.
 """
 
 from __future__ import annotations
 
+import contextlib
 import random
 import select
 import socket
@@ -48,7 +49,7 @@ class Target:
 
 @dataclass
 class Stranger:
-    """One source port."""
+    """One source address."""
 
     socket: socket.socket
     sent: int = 0
@@ -90,7 +91,7 @@ def attack(target: Target, packets: int, seed: int = 0) -> Report:
             while report.packets < packets:
                 sent = 0
                 while sent < BATCH and report.packets < packets:
-                    sent += _send(_stranger(strangers, target, report), target, rng, report)
+                    sent += _send(_stranger(strangers, target, rng, report), target, rng, report)
                 _be_honest(honest, target)
                 _collect(strangers, report)
                 report.memory.append(memory_of(target.pid))
@@ -120,13 +121,15 @@ def check_log(log: Path) -> None:
             raise Overrun(f"the log says {sign!r}: {text[text.index(sign) :][:3000]}")
 
 
-def _stranger(strangers: deque[Stranger], target: Target, report: Report) -> Stranger:
+def _stranger(strangers: deque[Stranger], target: Target, rng: random.Random, report: Report) -> Stranger:
     while len(strangers) >= STRANGERS:
         old = strangers.popleft()
         _hear(old, report)
         old.socket.close()
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sock.setblocking(False)
+    with contextlib.suppress(OSError):  # on Linux all of 127/8 is here; where it is not, all strangers have one address
+        sock.bind((f"127.{rng.randrange(1, 255)}.{rng.randrange(256)}.{rng.randrange(1, 255)}", 0))
     sock.connect(target.address)
     strangers.append(Stranger(sock))
     return strangers[-1]

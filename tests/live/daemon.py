@@ -48,6 +48,7 @@ class Daemon:
         self.stalls = base / f"stalls-{name}"  # what the loop's watch wrote
         self.options: list[str] = []  # more of them for `swarm run`
         self.lan = False  # announces itself on the local network
+        self.dht = False  # asks and serves the DHT
         self.watched = False
         self._inside = list(inside)
         self._listen = listen
@@ -71,7 +72,8 @@ class Daemon:
         """Begins the daemon, without waiting for it."""
         assert self._process is None, "it runs already"
         self._log = self.log.open("a")
-        listen = ["--listen", f"{self._listen}:{self._port}", "--no-dht", *([] if self.lan else ["--no-lan"])]
+        listen = ["--listen", f"{self._listen}:{self._port}"]
+        listen += [*([] if self.dht else ["--no-dht"]), *([] if self.lan else ["--no-lan"])]
         program = WATCHED if self.watched else SWARM
         self._process = subprocess.Popen(
             [*self._inside, *program, "run", *listen, *self.options],

@@ -10,8 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.simulation import hunt
-from tests.simulation.schedule import KINDS, Play, Schedule, draw
+from tests.simulation.play import Play
+from tests.simulation.schedule import KINDS, LATER, LATER_SEEDS, Schedule, draw
 from tests.simulation.shrink import shrink, story, verdict
+from tests.simulation_dht import report as dht
 
 SEEDS = Path(__file__).parent / "seeds"
 
@@ -21,9 +23,9 @@ def main() -> int:
     what = parser.add_subparsers(dest="what", required=True)
     folder = what.add_parser("folder", help="run schedules over the whole folder engine")
     folder.add_argument("--schedules", type=int, default=300)
-    folder.add_argument("--seed", type=int, default=0, help="of the first one")
+    folder.add_argument("--seed", type=int, default=0, help=f"of the first one; from {LATER_SEEDS} on: {LATER}")
     folder.add_argument("--devices", type=int, default=0, choices=range(2, 9), metavar="2..8")
-    folder.add_argument("--kind", choices=KINDS, default="")
+    folder.add_argument("--kind", choices=KINDS + LATER, default="")
     folder.add_argument("--trace", action="store_true", help="print all that happened")
     folder.add_argument("--keep-going", action="store_true", help="after a failure, without shrinking it")
     folder.add_argument("--store", metavar="NAME", help="keep the shrunk schedule as a test")
@@ -32,7 +34,10 @@ def main() -> int:
     mutants = what.add_parser("mutants", help="change the program, and see that it is convicted; 1 if it is not")
     mutants.add_argument("--only", default="")
     mutants.add_argument("--schedules", type=int, default=400)
+    dht.add_options(what.add_parser("dht", help="nodes of the DHT that look for each other"))
     arguments = parser.parse_args()
+    if arguments.what == "dht":
+        return dht.simulate(arguments)
     if arguments.what == "mutants":
         return hunt.hunt(arguments.only, arguments.schedules)
     if arguments.what == "stored":

@@ -142,7 +142,7 @@ class World:
         if not self.up:
             return
         if frame[0] == DATA and len(frame) > DATA_HEADER:
-            way = self.hub.switch.forward(frame[1:DATA_HEADER], path, len(frame), 1, self.now)
+            way = self.hub.switch.forward(int.from_bytes(frame[1:DATA_HEADER], "big"), path, len(frame), 1, self.now)
             if not isinstance(way, Drop):
                 self._to_path(way, frame)
                 return

@@ -33,7 +33,7 @@ class FakePeer:
     said: list[Whereabouts] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.link = SimpleNamespace(address=(self.host, 47474), route="direct")
+        self.link = SimpleNamespace(dialled=False, address=(self.host, 47474), route="direct")
         self.ready = SimpleNamespace(name=self.device.decode()[0], addresses=self.addresses)
         self.session = SimpleNamespace(tell=self.said.append)
 

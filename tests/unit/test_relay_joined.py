@@ -8,9 +8,11 @@ from relay.effect import Send
 from relay.gate import Gate, parse_devices, parse_tokens
 from relay.path import Stream
 from swarm.keys.device import DeviceKey
+from swarm.keys.signature import key_pair
 from swarm.net import relay_effect as effect
 from swarm.net.relay_client import State
 from swarm.net.relay_questions import MAX_QUESTIONS
+from swarm.wire import relay_message as says_up
 from swarm.wire.relay_frame import AddressIs, data_frame, gone_frame, parse, reset_frame, whoami_frame
 from swarm.wire.relay_message import Mode, Refusal
 from tests.unit.relay_world import TOPIC, Node, World
@@ -486,3 +488,44 @@ def test_whoami_says_where_the_question_came_from() -> None:
     (over_tcp,) = world.hub.received(asked, Stream("192.0.2.9", 5, 1), world.now)
     assert isinstance(over_tcp, Send)
     assert not over_tcp.from_alternate
+
+
+# -- impostors
+
+
+def test_nobody_registers_as_a_device_whose_key_he_has_not() -> None:
+    world = World()
+    anna, bob, channel = world.joined()
+    mallory = world.node("mallory", start=False)
+    forged = DeviceKey(DeviceKey.create(b"anna".ljust(32, b".")).id, key_pair(b"m" * 32)[1])
+    mallory.client._device = forged
+    mallory.do(mallory.client.start(world.now))
+    world.run(3)
+    assert not mallory.has(effect.Registered)
+    assert world.hub.counts.undecipherable > 0
+    talk(world, anna, bob, channel)
+
+
+def test_nobody_accepts_or_closes_a_channel_of_others() -> None:
+    world = World()
+    anna, bob, mallory = world.registered("anna", "bob", "mallory")
+    del world.nodes["bob1"]  # he is slow to answer
+    anna.do(anna.client.open(bob.handle, world.now))
+    world.reach(lambda: len(world.hub.channels) == 1)
+    (number,) = world.hub.channels._by_number
+    for message in (says_up.Accept(number), says_up.Close(number)):
+        mallory.do(mallory.client._say(message))
+        world.run(0.5)
+    assert len(world.hub.channels) == 1
+    assert len(world.hub.switch) == 0
+    assert not anna.has(effect.ChannelOpened)
+
+
+def test_a_client_that_is_gone_is_not_taken_for_whoever_has_its_address_next() -> None:
+    world = World()
+    (anna,) = world.registered("anna")
+    anna.do(anna.client.leave())
+    world.reach(lambda: len(world.hub.clients) == 0)
+    assert world.hub.clients.of_path(anna.path) is None
+    world.arrive(data_frame(7, b"x" * 100), anna.path)
+    assert world.sent_by_relay[-1] == (anna.path, gone_frame(7))
