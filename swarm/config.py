@@ -21,13 +21,19 @@ FILE: Final = "config.toml"
 OPTION: Final = "swarm run"  # its options
 DEFAULT_PORT: Final = 47474  # UDP and TCP
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
+SLOWEST_RATE: Final = 16_000  # bytes/s: the largest chunk of a usual file in 16 seconds
 MAX_ADDRESSES: Final = 64  # in one list; more than anybody dials, and a typo in a generated file stays harmless
 
-_KEYS: Final = ("listen", "bootstrap", "relay", "peers", "dht", "lan", "no-dht", "no-lan", "up", "down", "log-level")
+_KEYS: Final = (
+    *("listen", "bootstrap", "relay", "peers", "dht", "lan", "no-dht", "no-lan"),
+    *("port-mapping", "no-port-mapping", "up", "down", "log-level"),
+)
 _HOST: Final = re.compile(r"[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}(%[A-Za-z0-9._-]{1,32})?\]")
 _RELAY_KEY: Final = re.compile(r"[A-Za-z0-9._=-]{1,128}")
 _RATE: Final = re.compile(r"(\d{1,12}(?:\.\d{1,3})?) ?([KMG]?)(?:B|B/s)?")
+_RATE_EXAMPLE: Final = '"2.5 MB/s", or bytes a second'
 _UNITS: Final = {"": 1, "K": 1000, "M": 1000**2, "G": 1000**3}
+Given = TypeVar("Given")
 Parsed = TypeVar("Parsed")
 
 
@@ -50,6 +56,11 @@ class RelayAddress(NamedTuple):
     def __str__(self) -> str:
         return f"{self.address}~{self.key}"
 
+    @property
+    def public(self) -> str:
+        """Without the token that may follow a dot: what others may see."""
+        return f"{self.address}~{self.key.partition('.')[0]}"
+
 
 EVERYWHERE: Final = HostPort("", DEFAULT_PORT)
 
@@ -65,6 +76,7 @@ class Config:
     peers: tuple[HostPort, ...] = ()  # further addresses to dial, whichever member is there
     dht: bool = True
     lan: bool = True
+    port_mapping: bool = True  # the router is asked to let others in
     up: int | None = None  # bytes/s; None: no limit
     down: int | None = None  # bytes/s
     log_level: str = "info"  # one of LOG_LEVELS
@@ -76,19 +88,28 @@ class Config:
         listen: HostPort | None = None,
         bootstrap: tuple[HostPort, ...] = (),
         log_level: str | None = None,
+        relay: tuple[RelayAddress, ...] = (),
         no_dht: bool = False,
         no_lan: bool = False,
+        no_port_mapping: bool = False,
+        up: int | None = None,
+        down: int | None = None,
     ) -> Config:
         """These settings with what the command line says on top; None and False say nothing."""
-        given = {"listen": listen, "bootstrap": bootstrap, "log-level": log_level, "dht": no_dht, "lan": no_lan}
+        given: dict[str, object] = {"listen": listen, "log-level": log_level, "dht": no_dht, "lan": no_lan}
+        given |= {"port-mapping": no_port_mapping, "up": up, "down": down, "relay": relay, "bootstrap": bootstrap}
         return replace(
             self,
             listen=listen or self.listen,
             listen_given=self.listen_given or listen is not None,
             bootstrap=bootstrap or self.bootstrap,
             log_level=log_level or self.log_level,
+            relay=relay or self.relay,
             dht=self.dht and not no_dht,
             lan=self.lan and not no_lan,
+            port_mapping=self.port_mapping and not no_port_mapping,
+            up=up or self.up,
+            down=down or self.down,
             sources={**self.sources, **dict.fromkeys((key for key, value in given.items() if value), OPTION)},
         )
 
@@ -99,9 +120,10 @@ def described(config: Config, home: str, name: str) -> dict[str, Any]:
         "listen": str(config.listen),
         "peers": [str(peer) for peer in config.peers],
         "bootstrap": [str(node) for node in config.bootstrap],
-        "relay": [str(relay) for relay in config.relay],
+        "relay": [relay.public for relay in config.relay],
         "dht": config.dht,
         "lan": config.lan,
+        "port-mapping": config.port_mapping,
         "up": config.up,
         "down": config.down,
         "log-level": config.log_level,
@@ -136,6 +158,34 @@ def parse_listen(text: str) -> HostPort:
     return _host_port(text, "HOST:PORT", lowest_port=0, host_optional=True)
 
 
+def parse_rate(text: str) -> int:
+    """Bytes a second: `2.5M`, `300 KB/s`, or a plain number. Raises UserError."""
+    match = _RATE.fullmatch(text)
+    if match is None:
+        raise UserError(f"{_quoted(text)} is no rate", f"it looks like this: {_RATE_EXAMPLE}", EXIT_USAGE)
+    return _fast_enough(int(float(match[1]) * _UNITS[match[2]]))
+
+
+def _fast_enough(rate: int) -> int:
+    if rate < SLOWEST_RATE:
+        raise UserError(
+            f"{rate} bytes a second are too few",
+            f"{SLOWEST_RATE // 1000}K at least, or others take this device for stuck; swarm pause stops all of it",
+            EXIT_USAGE,
+        )
+    return rate
+
+
+def parse_relay(text: str) -> RelayAddress:
+    """`HOST:PORT~KEY`. Raises UserError; what KEY is, its owner knows (`swarm.keys.relay`)."""
+    address, tilde, key = text.partition("~")
+    if not tilde or not _RELAY_KEY.fullmatch(key):
+        raise UserError(
+            f"{_quoted(text)} is no HOST:PORT~KEY", "copy the line that the relay prints when it starts", EXIT_USAGE
+        )
+    return RelayAddress(_host_port(address, "HOST:PORT~KEY", lowest_port=1, host_optional=False), key)
+
+
 def parse_node(text: str) -> HostPort:
     """`HOST:PORT` of somebody to speak to."""
     return _dialled(text)
@@ -150,10 +200,13 @@ def _config(settings: dict[str, Any]) -> Config:
         listen=EVERYWHERE if listen is None else _in_file("listen", parse_listen, listen),
         listen_given=listen is not None,
         bootstrap=_addresses(settings, "bootstrap"),
-        relay=tuple(_in_file("relay", _relay, item) for item in _texts(settings, "relay", "r.example.net:47470~KEY")),
+        relay=tuple(
+            _in_file("relay", parse_relay, item) for item in _texts(settings, "relay", "r.example.net:47470~KEY")
+        ),
         peers=_addresses(settings, "peers"),
         dht=_switch(settings, "dht"),
         lan=_switch(settings, "lan"),
+        port_mapping=_switch(settings, "port-mapping"),
         up=_rate(settings, "up"),
         down=_rate(settings, "down"),
         log_level=level or Config().log_level,
@@ -203,9 +256,9 @@ def _addresses(settings: dict[str, Any], key: str) -> tuple[HostPort, ...]:
     return tuple(_in_file(key, _dialled, item) for item in _texts(settings, key, "192.0.2.7:47474"))
 
 
-def _in_file(key: str, parse: Callable[[str], Parsed], text: str) -> Parsed:
+def _in_file(key: str, parse: Callable[[Given], Parsed], value: Given) -> Parsed:
     try:
-        return parse(text)
+        return parse(value)
     except UserError as error:
         raise UserError(f"config.toml: {key}: {error.message}", error.hint) from error
 
@@ -214,24 +267,15 @@ def _rate(settings: dict[str, Any], key: str) -> int | None:
     value = settings.get(key)
     if value is None:
         return None
-    example = UserError(f"config.toml: {key} is no rate", f'it looks like this: {key} = "2.5 MB/s", or bytes a second')
     if type(value) is int and value > 0:
-        return value
-    match = _RATE.fullmatch(value) if isinstance(value, str) else None
-    if match is None or float(match[1]) == 0:
-        raise example
-    return max(1, int(float(match[1]) * _UNITS[match[2]]))
+        return _in_file(key, _fast_enough, value)
+    if not isinstance(value, str):
+        raise UserError(f"config.toml: {key} is no rate", f"it looks like this: {key} = {_RATE_EXAMPLE}")
+    return _in_file(key, parse_rate, value)
 
 
 def _dialled(text: str) -> HostPort:
     return _host_port(text, "HOST:PORT", lowest_port=1, host_optional=False)
-
-
-def _relay(text: str) -> RelayAddress:
-    address, tilde, key = text.partition("~")
-    if not tilde or not _RELAY_KEY.fullmatch(key):
-        raise UserError(f"{_quoted(text)} is no HOST:PORT~KEY", "copy the line that the relay prints when it starts")
-    return RelayAddress(_host_port(address, "HOST:PORT~KEY", lowest_port=1, host_optional=False), key)
 
 
 def _host_port(text: str, shape: str, *, lowest_port: int, host_optional: bool) -> HostPort:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Iterable
 
+FILES: Final = ("history", "restore", "deleted", "revert")  # verbs whose paths are files too
 SHELLS: Final = ("bash", "zsh", "fish")
 
 
@@ -38,6 +39,7 @@ class Verb:
     options: tuple[Option, ...]
     words: tuple[str, ...]  # that its first argument may be
     paths: bool  # whether arguments may be paths
+    files: bool  # and those of files
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -68,7 +70,7 @@ def read(name: str, summary: str) -> Verb:
         elif action.help != argparse.SUPPRESS:
             takes_value = action.nargs is None
             options.append(Option(tuple(action.option_strings), action.help or "", choices, takes_value))
-    return Verb(name, summary, tuple(options), words, paths)
+    return Verb(name, summary, tuple(options), words, paths, name in FILES)
 
 
 def bash(verbs: list[Verb]) -> str:
@@ -81,8 +83,9 @@ def bash(verbs: list[Verb]) -> str:
             if option.choices
         )
         before = f'      case "$before" in\n{values}      esac\n' if values else ""
-        directories = '      [[ "$word" == -* ]] || COMPREPLY+=($(compgen -d -- "$word"))\n' if verb.paths else ""
-        cases.append(f"    {verb.name})\n{before}      COMPREPLY=({_compgen(words)})\n{directories}      ;;\n")
+        kind = "-f" if verb.files else "-d"
+        paths = f'      [[ "$word" == -* ]] || COMPREPLY+=($(compgen {kind} -- "$word"))\n' if verb.paths else ""
+        cases.append(f"    {verb.name})\n{before}      COMPREPLY=({_compgen(words)})\n{paths}      ;;\n")
     names = " ".join(verb.name for verb in verbs)
     return (
         "_swarm() {\n"
@@ -111,7 +114,7 @@ def zsh(verbs: list[Verb]) -> str:
         if verb.words:
             specs.append(_zsh(f"1:what:({' '.join(verb.words)})"))
         elif verb.paths:
-            specs.append("'*:directory:_files -/'")
+            specs.append("'*:path:_files'" if verb.files else "'*:directory:_files -/'")
         cases.append(f"    {verb.name}) _arguments {' '.join(specs)} ;;\n")
     return (
         "#compdef swarm\n"
@@ -119,7 +122,7 @@ def zsh(verbs: list[Verb]) -> str:
         "  local -a commands\n"
         f"  commands=(\n{table}  )\n"
         "  if (( CURRENT == 2 )); then\n"
-        "    _describe command commands\n"
+        "    if [[ $words[2] == -* ]]; then compadd -- --help --version; else _describe command commands; fi\n"
         "    return\n"
         "  fi\n"
         "  shift words\n"
@@ -130,7 +133,11 @@ def zsh(verbs: list[Verb]) -> str:
 
 
 def fish(verbs: list[Verb]) -> str:
-    lines = ["complete -c swarm -f"]
+    lines = [
+        "complete -c swarm -f",
+        "complete -c swarm -n __fish_use_subcommand -l help -d 'what there is'",
+        "complete -c swarm -n __fish_use_subcommand -l version -d 'which version this is'",
+    ]
     for verb in verbs:
         lines.append(f"complete -c swarm -n __fish_use_subcommand -a {verb.name} -d {_fish(verb.summary)}")
         within = f"complete -c swarm -n {_fish(f'__fish_seen_subcommand_from {verb.name}')}"
@@ -143,7 +150,7 @@ def fish(verbs: list[Verb]) -> str:
         if verb.words:
             lines.append(f"{within} -a {_fish(' '.join(verb.words))}")
         elif verb.paths:
-            lines.append(f"{within} -a '(__fish_complete_directories)'")
+            lines.append(f"{within} -F" if verb.files else f"{within} -a '(__fish_complete_directories)'")
     return "\n".join(lines) + "\n"
 
 

@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from swarm.cli import launch, paths, terminal
+from swarm.cli.format import amount, plural
 from swarm.errors import EXIT_HELD, BadKey, UserError
 
 if TYPE_CHECKING:
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 
     from swarm.control.client import Client
 
+_MERGING: Final = {
+    False: "Joining merges: nothing is deleted, and of files that differ both are kept.",
+    True: "Joining merges: nothing is deleted; of files that differ yours go to history, since this key only reads.",
+}
 MAX_KEY: Final = 16 << 10  # characters read from stdin; a key with all its hints has 4 kB
 
 
@@ -28,9 +33,9 @@ def configure(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> int:
     path = None if options.path is None else paths.directory_to_be(options.path)
     key = _read_key() if options.key == "-" else options.key
-    _check(key)
+    reads_only = _reads_only(key)
     daemon = launch.running_daemon()
-    joined = _join(daemon, key, path, options.yes)
+    joined = _join(daemon, key, path, options.yes, reads_only)
     terminal.note(f"{joined['name']} is in {joined['path']}")
     for sentence in joined["notes"]:
         terminal.note(sentence)
@@ -41,17 +46,61 @@ def run(options: Namespace) -> int:
     return 0
 
 
-def _join(daemon: Client, key: str, path: str | None, agreed: bool) -> dict[str, Any]:
-    """Joins; where files would be merged, the daemon's preview is shown and agreed to first."""
+def _join(daemon: Client, key: str, path: str | None, agreed: bool, reads_only: bool) -> dict[str, Any]:
+    """Joins; where files would be merged, what that does is shown and agreed to first."""
     try:
         return daemon.call("join", key=key, path=path, merge=False)
     except UserError as error:
-        if error.code != EXIT_HELD or not (agreed or terminal.interactive()):
+        if error.code != EXIT_HELD or path is None:
             raise
-        terminal.note(error.message)
-        if not agreed and not terminal.agree("merge?"):
+        asked = terminal.interactive() and not agreed
+        if asked or agreed:
+            terminal.note(f"{error.message}. Looking what the others have …")
+        found = daemon.call("preview", key=key, path=path)
+        if not asked and not agreed:
+            raise UserError(f"{error.message}: {in_short(found)}", error.hint, EXIT_HELD) from None
+        for line in preview(found, reads_only):
+            terminal.note(line)
+        if asked and not terminal.agree("Merge?"):
             raise UserError("nothing was merged", "name an empty directory, or answer y", EXIT_HELD) from error
     return daemon.call("join", key=key, path=path, merge=True)
+
+
+def in_short(found: dict[str, Any]) -> str:
+    """A preview on one line."""
+    if not found["member"]:
+        return f"{plural(found['only_here'], 'file')}; nobody is online to compare them with"
+    return (
+        f"{found['only_here']:,} only here, {found['only_there']:,} only there, {found['same']:,} same and "
+        f"{found['differ']:,} different, by size and time against what {found['member']} has"
+    )
+
+
+def preview(found: dict[str, Any], reads_only: bool) -> list[str]:
+    """What people are told before files are merged."""
+    here, there = found["only_here"], found["only_there"]
+    if not found["member"]:
+        return [
+            "Nobody who has this folder is online: what is there cannot be counted.",
+            f"  here  {plural(here, 'file')}  {amount(found['only_here_bytes'])}",
+            _MERGING[reads_only],
+        ]
+    rows = [
+        ("only here", here, amount(found["only_here_bytes"])),
+        ("only there", there, amount(found["only_there_bytes"])),
+        ("same", found["same"], ""),
+        ("differ", found["differ"], ""),
+    ]
+    counts = [f"{count:,}" for _, count, _ in rows]
+    width = max(map(len, counts))
+    return [
+        f"By size and time, against what {found['member']} has:",
+        *(
+            f"  {what:<10}  {count:>{width}} {'file' if number == 1 else 'files'}  {size}".rstrip()
+            for (what, number, size), count in zip(rows, counts, strict=True)
+        ),
+        _MERGING[reads_only],
+    ]
 
 
 def _read_key() -> str:
@@ -74,7 +123,10 @@ def _read_key() -> str:
     return text.strip()
 
 
-def _check(key: str) -> None:
-    from swarm.keys.hints import parse_invitation
+def _reads_only(key: str) -> bool:
+    """Whether a key allows reading only. Raises BadKey for what is no key, or none to join with."""
+    from swarm.keys.hints import parse_joinable
+    from swarm.keys.role import Role
 
-    parse_invitation(key)
+    printed, _ = parse_joinable(key)
+    return not printed.role.holds(Role.WRITE)

@@ -1,21 +1,21 @@
 """What changes while somebody watches: the daemon's events put together, and lines on a terminal that are drawn anew.
 
-A library that draws would be imported for two functions; these cost nothing.
+rich draws. It takes a tenth of a second to import, so that happens with the first block that goes to a terminal.
 """
 
 from __future__ import annotations
 
 import os
-import re
-import shutil
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from rich.live import Live
+
     from swarm.control.client import Client
 
-_ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
+BAR_WIDTH: Final = 40  # columns
 
 
 def snapshots(daemon: Client) -> Iterator[dict[str, Any]]:
@@ -40,33 +40,48 @@ def snapshots(daemon: Client) -> Iterator[dict[str, Any]]:
 class Screen:
     """A block of lines, drawn over the one before on a terminal, and below it, after a blank line, elsewhere."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, *, keep: bool = False) -> None:
+        """keep: the last block stays when this is closed."""
         self._stream = stream
-        self._drawn = 0  # lines of the block that is there
+        self._keep = keep
+        self._live: Live | None = None
         self._any = False
 
-    def show(self, lines: list[str]) -> None:
+    def show(self, lines: list[str], bar: tuple[int, int] | None = None) -> None:
+        """bar: bytes done and bytes in all, drawn beneath; only in colour, since it is made of nothing else."""
         if not self._stream.isatty() or os.environ.get("TERM") == "dumb":
-            text = ("\n" if self._any else "") + "\n".join(lines) + "\n"
-        else:
-            size = shutil.get_terminal_size()
-            lines = [cut(line, size.columns) for line in lines][: max(1, size.lines - 1)]
-            up = f"\x1b[{self._drawn}A" if self._drawn else ""
-            text = f"{up}\r\x1b[J" + "\n".join(lines) + "\n"
-            self._drawn = len(lines)
-        self._any = True
-        self._stream.write(text)
-        self._stream.flush()
-
-    def clear(self) -> None:
-        """Takes the block away, where it can be."""
-        if self._drawn:
-            self._stream.write(f"\x1b[{self._drawn}A\r\x1b[J")
+            self._stream.write(("\n" if self._any else "") + "\n".join(lines) + "\n")
             self._stream.flush()
-            self._drawn = 0
+            self._any = True
+            return
+        from rich.console import Group
+        from rich.progress_bar import ProgressBar
+        from rich.text import Text
 
+        rows: list[Text | ProgressBar] = [Text.from_ansi(line, no_wrap=True, overflow="ellipsis") for line in lines]
+        if bar is not None and not os.environ.get("NO_COLOR"):
+            rows.append(ProgressBar(total=max(1, bar[1]), completed=bar[0], width=BAR_WIDTH))
+        self._begun().update(Group(*rows), refresh=True)
 
-def cut(line: str, width: int) -> str:
-    """At most `width` characters, colours not counted: one that wraps is two lines, and drawing over it misses."""
-    plain = _ESCAPE.sub("", line)
-    return line if len(plain) <= width else plain[: max(0, width - 1)] + "…"
+    def close(self) -> None:
+        """Takes the block away, unless it is to be kept; the cursor is seen again."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def _begun(self) -> Live:
+        if self._live is None:
+            from rich.console import Console
+            from rich.live import Live
+
+            console = Console(file=self._stream, highlight=False)
+            self._live = Live(
+                console=console,
+                auto_refresh=False,
+                transient=not self._keep,
+                redirect_stdout=False,
+                redirect_stderr=False,
+                vertical_overflow="crop",
+            )
+            self._live.start()
+        return self._live

@@ -30,11 +30,13 @@ VERBS: Final = {
     "restore": "bring a version back from history",
     "deleted": "what is in history and not in the folder any more",
     "revert": "undo local changes where the folder is read-only",
+    "relay": "the relays that this device uses",
     "pause": "let a folder rest",
     "resume": "let a paused folder go on",
     "scan": "look through a folder now",
     "move": "say that a folder lives elsewhere",
     "logs": "what the background daemon says",
+    "doctor": "what keeps devices apart or slow, and what to do",
     "config": "the settings that hold, and where they are from",
     "service": "start the daemon with this machine",
     "completion": "print what makes a shell complete these commands",
@@ -78,6 +80,10 @@ def _dispatch(arguments: list[str]) -> int:
             module = import_module(f"swarm.cli.{name}")
             module.configure(child)
             child.set_defaults(run=module.run)
+            if not {"-h", "--help"}.isdisjoint(arguments):
+                from swarm.cli.examples import below
+
+                child.epilog = below(name, child.epilog)
     if verb is not None and verb not in VERBS:
         raise _unknown(verb)
     try:

@@ -18,6 +18,7 @@ _FOUND = {
     "key": "the key",
     "dht": "the DHT",
     "member": "another member",
+    "relay": "a relay",
     "known": "where it was before",
     "config": "the configuration",
 }
@@ -67,5 +68,6 @@ def _where(peer: dict[str, Any], now: datetime) -> str:
     if not peer["connected"]:
         return f"last seen {moment(peer['last_seen'], now)}" if peer["last_seen"] else "never seen"
     trip = "" if peer["rtt_ms"] is None else f"  {peer['rtt_ms']:.1f} ms"
+    through = f"  over {peer['via']}" if peer.get("via") else ""
     found = f"  found by {_FOUND.get(peer['found'], peer['found'])}" if peer.get("found") else ""
-    return f"{peer['route'] or ''}  {peer['address'] or ''}{trip}{found}".strip()
+    return f"{peer['route'] or ''}  {peer['address'] or ''}{through}{trip}{found}".strip()

@@ -1,4 +1,4 @@
-"""One live line on a terminal: how far a join or the first look at a folder is. Ctrl-C detaches, and nothing stops."""
+"""Live on a terminal: how far a join or the first look at a folder is. Ctrl-C detaches, and nothing stops."""
 
 from __future__ import annotations
 
@@ -57,10 +57,28 @@ class Rate:
         return f"{amount(rate)}/s, {_duration(need / rate)} left"
 
 
+class Fetched:
+    """How much of what was to come has come."""
+
+    def __init__(self) -> None:
+        self._before: int | None = None  # bytes that had come when we began to look
+        self._last = 0
+
+    def bar(self, state: dict[str, Any]) -> tuple[int, int] | None:
+        """Bytes done and bytes in all; None where nothing is to come."""
+        now = state["fetched_bytes"]
+        if self._before is None or now < self._last:  # the daemon was started anew, and counts anew
+            self._before = now
+        self._last = now
+        done = now - self._before
+        return (done, done + state["need_bytes"]) if state["state"] != "scanning" and state["need_bytes"] else None
+
+
 def follow(daemon: Client, folder: str, verdict: Verdict) -> None:
     """Returns when `verdict` has a last word on `folder` (its id, hex), or the user has seen enough."""
     screen = Screen(sys.stderr)
     rate = Rate()
+    fetched = Fetched()
     alone_since = time.monotonic()
     try:
         for status in _ticking(snapshots(daemon)):
@@ -73,13 +91,15 @@ def follow(daemon: Client, folder: str, verdict: Verdict) -> None:
             rate.take(state["fetched_bytes"], now)
             word = verdict(state, now - alone_since)
             if word is not None:
-                screen.clear()
+                screen.close()
                 terminal.note(word)
                 return
-            screen.show([terminal.printable(line(state, rate))])
+            screen.show([terminal.printable(line(state, rate))], fetched.bar(state))
     except KeyboardInterrupt:
-        screen.clear()
+        screen.close()
         terminal.note(IN_BACKGROUND)
+    finally:
+        screen.close()
 
 
 def joined(state: dict[str, Any], alone: float) -> str | None:

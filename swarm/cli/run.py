@@ -9,7 +9,7 @@ import contextlib
 from typing import TYPE_CHECKING, Final
 
 from swarm.cli import launch, place
-from swarm.config import LOG_LEVELS, Config, parse_config, parse_listen, parse_node
+from swarm.config import LOG_LEVELS, Config, parse_config, parse_listen, parse_node, parse_rate, parse_relay
 from swarm.disk.home import Home
 from swarm.disk.lock import LockHeld
 from swarm.errors import UserError
@@ -28,8 +28,19 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--bootstrap", metavar="HOST:PORT", type=parse_node, action="append", help="a node of the DHT; may be repeated"
     )
+    parser.add_argument(
+        "--relay",
+        metavar="HOST:PORT~KEY",
+        type=parse_relay,
+        action="append",
+        default=[],
+        help="may be said several times",
+    )
     parser.add_argument("--no-dht", action="store_true", help="neither ask nor serve the DHT")
     parser.add_argument("--no-lan", action="store_true", help="neither look nor announce on the local network")
+    parser.add_argument("--no-port-mapping", action="store_true", help="do not ask the router to let others in")
+    parser.add_argument("--up", metavar="RATE", type=parse_rate, help="content sent: 2.5M is 2.5 MB a second; no limit")
+    parser.add_argument("--down", metavar="RATE", type=parse_rate, help="content fetched, likewise")
     parser.add_argument("--log-level", choices=LOG_LEVELS, help="how much is logged (info)")
     parser.add_argument("--detached", action="store_true", help=argparse.SUPPRESS)  # what launch.command() says
 
@@ -46,8 +57,12 @@ def run(options: Namespace) -> int:
             listen=options.listen,
             bootstrap=tuple(options.bootstrap or ()),
             log_level=options.log_level,
+            relay=tuple(options.relay),
             no_dht=options.no_dht,
             no_lan=options.no_lan,
+            no_port_mapping=options.no_port_mapping,
+            up=options.up,
+            down=options.down,
         )
         log = home.path / launch.LOG if options.detached else None
         if log is not None:

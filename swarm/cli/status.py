@@ -14,6 +14,7 @@ from swarm.errors import UserError
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
+STATE_WIDTH: Final = 11  # of "identical" and "14 behind": they change, and the routes after them shall not jump
 LATEST_COLUMN: Final = 56  # where "latest on" stands, when what is left of it is not longer
 
 
@@ -43,12 +44,15 @@ def _watch(as_json: bool) -> int:
     """Until the daemon ends, which is an error, or Ctrl-C."""
     from swarm.cli.live import Screen, snapshots
 
-    screen = Screen(sys.stdout)
-    for status in snapshots(launch.daemon()):
-        if as_json:
-            print(json.dumps(status), flush=True)
-        else:
-            screen.show(table(status, datetime.now().astimezone()) or ["nothing is shared yet"])
+    screen = Screen(sys.stdout, keep=True)
+    try:
+        for status in snapshots(launch.daemon()):
+            if as_json:
+                print(json.dumps(status), flush=True)
+            else:
+                screen.show(table(status, datetime.now().astimezone()) or ["nothing is shared yet"])
+    finally:
+        screen.close()
     raise UserError("the daemon ended", "swarm run, share, join and resume start it")
 
 
@@ -59,16 +63,17 @@ def table(status: dict[str, Any], now: datetime) -> list[str]:
         if lines:
             lines.append("")
         lines += [_headline(folder), *_particulars(folder), *_peers(folder["peers"], now)]
-    return lines
+    troubles = [relay["why"] for relay in status.get("relays", []) if relay["why"] and relay["named"]]
+    if troubles and lines:
+        lines.append("")
+    return lines + [_colour(terminal.printable(why), "yellow") for why in troubles]
 
 
 def _headline(folder: dict[str, Any]) -> str:
     parts = (folder["name"], below_home(folder["path"]), plural(folder["files"], "file"), amount(folder["bytes"]))
     left = "  ".join(terminal.printable(part) for part in parts)
     peers = folder["peers"]
-    latest = (
-        f"latest on {sum(bool(peer['in_sync']) for peer in peers)} of {len(peers)}" if peers else "on no other device"
-    )
+    latest = f"latest on {sum(map(_has_latest, peers))} of {len(peers)}" if peers else "on no other device"
     padding = " " * max(2, LATEST_COLUMN - len(left))
     return _colour(left, "bold") + padding + latest
 
@@ -96,7 +101,7 @@ def _particulars(folder: dict[str, Any]) -> list[str]:
 
 def _peers(peers: list[dict[str, Any]], now: datetime) -> list[str]:
     rows = [(terminal.printable(peer["name"]), _how_far(peer), *_where(peer, now)) for peer in peers]
-    widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
+    widths = [max(least, *(len(row[column]) for row in rows), 0) for column, least in enumerate((0, STATE_WIDTH, 0))]
     lines = []
     for peer, (name, far, route, rest) in zip(peers, rows, strict=True):
         shade = "green" if peer["in_sync"] else "yellow"
@@ -107,10 +112,16 @@ def _peers(peers: list[dict[str, Any]], now: datetime) -> list[str]:
     return lines
 
 
+def _has_latest(peer: dict[str, Any]) -> bool:
+    """Whether it has all that is here; of one that is away: whether it had, when it was last heard."""
+    return bool(peer["in_sync"]) or (not peer["connected"] and peer.get("behind") == 0)
+
+
 def _how_far(peer: dict[str, Any]) -> str:
-    if peer["in_sync"]:
+    if _has_latest(peer):
         return "identical"
-    return f"{amount(peer['need_bytes'])} behind" if peer["need_bytes"] else "behind"
+    behind = peer.get("need_files") or peer.get("behind")
+    return f"{behind:,} behind" if behind else "behind" if peer["connected"] else "unknown"
 
 
 def _where(peer: dict[str, Any], now: datetime) -> tuple[str, str]:

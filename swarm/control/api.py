@@ -1,11 +1,11 @@
 """The daemon's HTTP API: JSON in, JSON out, one address for each method of `Daemon`.
 
-`POST /v1/VERB` with an object of the method's arguments; `GET` of `/v1/status`, `/v1/config` and `/v1/ping` takes none.
-`GET /v1/events` is a stream of server-sent events (the HTML standard's text/event-stream), with a comment where nothing
-happened for a while: the client knows by that that the daemon lives. Who reads too slowly gets fewer. An error is
-`{"error": sentence, "hint": sentence, "code": exit code}` with a 4xx, or a 5xx where the fault is not the user's. Only
-the user who runs the daemon can reach the socket, so there is no other authentication; arguments are still checked,
-because programs other than our own command line may speak to it.
+`POST /v1/VERB` with an object of the method's arguments; `GET` of `/v1/status`, `/v1/config`, `/v1/doctor` and
+`/v1/ping` takes none. `GET /v1/events` is a stream of server-sent events (the HTML standard's text/event-stream), with
+a comment where nothing happened for a while: the client knows by that that the daemon lives. Who reads too slowly gets
+fewer. An error is `{"error": sentence, "hint": sentence, "code": exit code}` with a 4xx, or a 5xx where the fault is
+not the user's. Only the user who runs the daemon can reach the socket, so there is no other authentication; arguments
+are still checked, because programs other than our own command line may speak to it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from starlette.responses import JSONResponse, StreamingResponse
 from starlette.routing import Route
 
 from swarm import __version__
-from swarm.control import past
+from swarm.control import past, relaying
 from swarm.control.arguments import Arguments
 from swarm.errors import EXIT_FAILED, EXIT_HELD, EXIT_NOT_FOUND, EXIT_USAGE, SwarmError, UserError
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from swarm.control.daemon import Daemon
     from swarm.control.past import Past
+    from swarm.control.relaying import Relaying
 
     Answer = Coroutine[Any, Any, dict[str, Any]]
     Verb = Callable[[Daemon, Arguments], Answer]
@@ -60,6 +61,12 @@ async def _join(daemon: Daemon, arguments: Arguments) -> dict[str, Any]:
     return asdict(await daemon.join(invitation, path, merge))
 
 
+async def _preview(daemon: Daemon, arguments: Arguments) -> dict[str, Any]:
+    invitation, path = arguments.text("key"), arguments.path("path")
+    arguments.finish()
+    return asdict(await daemon.preview(invitation, path))
+
+
 async def _wait(daemon: Daemon, arguments: Arguments) -> dict[str, Any]:
     path, device = arguments.path("path"), arguments.optional_text("on")
     peers, timeout = arguments.count("peers", 1, MAX_MEMBERS), arguments.optional_seconds("timeout")
@@ -74,9 +81,9 @@ async def _key(daemon: Daemon, arguments: Arguments) -> dict[str, Any]:
 
 
 async def _leave(daemon: Daemon, arguments: Arguments) -> dict[str, Any]:
-    path = arguments.path("path")
+    path, agreed = arguments.path("path"), arguments.flag("agreed")
     arguments.finish()
-    return asdict(await daemon.leave(path))
+    return asdict(await daemon.leave(path, agreed))
 
 
 async def _move(daemon: Daemon, arguments: Arguments) -> dict[str, Any]:
@@ -108,6 +115,11 @@ async def _config(daemon: Daemon, arguments: Arguments) -> dict[str, Any]:
     return await daemon.config()
 
 
+async def _doctor(daemon: Daemon, arguments: Arguments) -> dict[str, Any]:
+    arguments.finish()
+    return await daemon.doctor()
+
+
 async def _stop(daemon: Daemon, arguments: Arguments) -> dict[str, Any]:
     arguments.finish()
     await daemon.stop()
@@ -127,6 +139,7 @@ async def _ping(_: Daemon, arguments: Arguments) -> dict[str, Any]:
 _CHANGES: Final[dict[str, Verb]] = {
     "share": _share,
     "join": _join,
+    "preview": _preview,
     "leave": _leave,
     "move": _move,
     "pause": _pause,
@@ -137,10 +150,10 @@ _CHANGES: Final[dict[str, Verb]] = {
     "stop": _stop,
 }
 _PAST: Final = past.VERBS
-_QUESTIONS: Final[dict[str, Verb]] = {"status": _status, "config": _config, "ping": _ping}
-_DROPPED_WITH_CLIENT: Final = (
-    _wait  # the others go on: Ctrl-C in a join detaches, and must not leave half a join behind
-)
+_RELAYING: Final = relaying.VERBS
+_QUESTIONS: Final[dict[str, Verb]] = {"status": _status, "config": _config, "doctor": _doctor, "ping": _ping}
+# The others go on: Ctrl-C in a join detaches, and must not leave half a join behind.
+_DROPPED_WITH_CLIENT: Final = (_wait, _preview)
 
 
 class Api:
@@ -152,6 +165,10 @@ class Api:
         routes = [Route(f"/v1/{name}", self._endpoint(verb), methods=["POST"]) for name, verb in _CHANGES.items()]
         routes += [
             Route(f"/v1/{name}", self._endpoint(_of_past(verb)), methods=["POST"]) for name, verb in _PAST.items()
+        ]
+        routes += [
+            Route(f"/v1/{name}", self._endpoint(_of_relaying(verb)), methods=["POST"])
+            for name, verb in _RELAYING.items()
         ]
         routes += [Route(f"/v1/{name}", self._endpoint(verb), methods=["GET"]) for name, verb in _QUESTIONS.items()]
         routes.append(Route("/v1/events", self._events, methods=["GET"]))
@@ -205,7 +222,7 @@ class Api:
         """What the daemon answers, unless it ends first, or nobody is left to hear it."""
         work = asyncio.ensure_future(verb(self._daemon, arguments))
         interruptions: list[asyncio.Task[Any]] = [asyncio.ensure_future(self._ending.wait())]
-        if verb is _DROPPED_WITH_CLIENT:
+        if verb in _DROPPED_WITH_CLIENT:
             interruptions.append(asyncio.ensure_future(_hung_up(request)))
         try:
             await asyncio.wait([work, *interruptions], return_when=asyncio.FIRST_COMPLETED)
@@ -220,6 +237,10 @@ class Api:
 
 def _of_past(verb: Callable[[Past, Arguments], Answer]) -> Verb:
     return lambda daemon, arguments: verb(daemon.past, arguments)
+
+
+def _of_relaying(verb: Callable[[Relaying, Arguments], Answer]) -> Verb:
+    return lambda daemon, arguments: verb(daemon.relaying, arguments)
 
 
 async def _read_body(request: Request) -> bytes:

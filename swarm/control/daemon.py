@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from swarm.control.past import Past
+    from swarm.control.relaying import Relaying
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,19 @@ class Shared:
     name: str
     path: str  # absolute
     notes: tuple[str, ...]  # sentences for people: what the key allows, how reachable this device is
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """The answer to preview: files by size and time, those here against those that a member has."""
+
+    member: str  # whose files they were compared with; "" when nobody was there, and all are only here
+    only_here: int
+    only_here_bytes: int
+    only_there: int
+    only_there_bytes: int
+    same: int
+    differ: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +61,11 @@ class Daemon(Protocol):
         """What it may be asked about history."""
         ...
 
+    @property
+    def relaying(self) -> Relaying:
+        """What it may be asked about relays."""
+        ...
+
     async def share(self, path: str, name: str | None) -> Shared:
         """Shares an absolute path, created if missing. Sharing it again gives the same secret."""
         ...
@@ -57,6 +76,10 @@ class Daemon(Protocol):
         path: absolute, or None for ~/NAME, which must then be empty or absent (UserError, exit 2).
         merge: whether merging with files already at an explicit `path` was agreed to (else UserError, exit 6).
         """
+        ...
+
+    async def preview(self, invitation: str, path: str) -> Preview:
+        """What `join` would merge at an absolute path. Nothing there is changed, and nothing of it is sent."""
         ...
 
     async def status(self) -> dict[str, Any]:
@@ -71,8 +94,11 @@ class Daemon(Protocol):
         """The folder's key of a kind: "write", "read", "blind" or "owner". path: absolute, in or at a shared folder."""
         ...
 
-    async def leave(self, path: str) -> Done:
-        """Shares this folder no longer here; files and history stay, the marker goes. path: the folder's own."""
+    async def leave(self, path: str, agreed: bool) -> Done:
+        """Shares this folder no longer here; files and history stay, the marker goes. path: the folder's own.
+
+        agreed: whether the owner key may be forgotten, where this device has it (else UserError, exit 6).
+        """
         ...
 
     async def move(self, old: str, new: str) -> Done:
@@ -87,6 +113,10 @@ class Daemon(Protocol):
 
     async def scan(self, path: str) -> Done:
         """Looks through the whole folder, whatever the watcher says."""
+        ...
+
+    async def doctor(self) -> dict[str, Any]:
+        """What only the daemon knows of what `swarm doctor` tells: see `swarm.node.checkup`."""
         ...
 
     async def config(self) -> dict[str, Any]:

@@ -8,6 +8,7 @@ hide (its mtime and ctime are those of the write before): the engine reads a fil
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from swarm.content.chunk import MIN_CHUNK, size_class_for
@@ -16,10 +17,14 @@ from swarm.content.manifest import EMPTY_CONTENT, EMPTY_NODE, build, single_chun
 from swarm.disk.refusal import is_elsewhere, sentence
 from swarm.errors import Unavailable, UserError
 from swarm.ids import NO_CONTENT, Kind
-from swarm.sync.events import Hash, Hashed, HashFailed
+from swarm.sync.events import DatabaseRead, Hash, Hashed, HashFailed
+from swarm.sync.found import unchanged
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from swarm.ids import ContentId
+    from swarm.sync.events import ReadDatabase
     from swarm.sync.files import FileSystem, Reader, Stat
 
 
@@ -42,6 +47,37 @@ def read(files: FileSystem, effect: Hash, chunk_key: bytes) -> Hashed | HashFail
         return _failed(path, error)
     except UserError as error:
         return HashFailed(path, False, False, f"{error.message} {error.hint}".rstrip())
+
+
+def read_database(
+    files: FileSystem, effect: ReadDatabase, chunk_key: bytes, healthy: Callable[[], str]
+) -> DatabaseRead:
+    """What belongs to a database, if none of it changed while all of it was read. `healthy`: see `scanner.scan`; for
+    what is not there will be taken for deleted."""
+    database, known = effect.database, dict(effect.known)
+    before = _stats(files, effect.paths)
+    results = []
+    for path, stat in before.items():
+        if path in known and unchanged(known[path], stat):
+            continue
+        result = read(files, Hash(path, stat), chunk_key)
+        if isinstance(result, HashFailed):
+            return DatabaseRead(database, failure=result)
+        results.append(result)
+    if why := healthy():
+        return DatabaseRead(database, failure=HashFailed(database, False, False, why))
+    if _stats(files, effect.paths) != before:
+        return DatabaseRead(database, failure=HashFailed(database, True, False, "it changed while it was read"))
+    return DatabaseRead(database, tuple(before), tuple(results))
+
+
+def _stats(files: FileSystem, paths: tuple[str, ...]) -> dict[str, Stat]:
+    """Of those that are there."""
+    found = {}
+    for path in paths:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            found[path] = files.stat(path)
+    return found
 
 
 def same_content(files: FileSystem, path: str, stat: Stat, content: ContentId, chunk_key: bytes) -> bool:

@@ -15,12 +15,10 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
 from swarm.ids import join_path, name_of, parent_of
-from swarm.sync.files import OURS
+from swarm.sync.files import HISTORY, OURS
 
 if TYPE_CHECKING:
     from swarm.sync.files import FileSystem
-
-HISTORY = f"{OURS}/history"
 
 MAX_NAME = 255  # bytes of one component: NAME_MAX of every file system in use
 MAX_EXTENSION = 32  # bytes, dot included: more is part of the name, not a type of file

@@ -19,7 +19,6 @@ import fcntl
 import math
 import os
 import shutil
-import sqlite3
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +32,7 @@ from swarm.ids import FOLDER_ID_BYTES, FolderId, short
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from tempfile import TemporaryDirectory
 
 SEED_BYTES = 32
 _KEY_LIMIT = 4_096  # bytes: a printed key with all its hints has less than 1,000
@@ -93,6 +93,15 @@ class FolderHome:
             ) from error
 
 
+def folders_of(home: Path) -> list[FolderHome]:
+    """Every folder of a home that may not be open, by id. Writes nothing. OSError where there is no home."""
+    return [
+        FolderHome(directory, FolderId(bytes.fromhex(directory.name)))
+        for directory in sorted((home / "folders").iterdir())
+        if _is_folder_name(directory.name)
+    ]
+
+
 class Home:
     """An open home. No other daemon runs with it until `close`."""
 
@@ -143,11 +152,7 @@ class Home:
 
     def folders(self) -> list[FolderHome]:
         """Every folder of this device, by id."""
-        return [
-            FolderHome(directory, FolderId(bytes.fromhex(directory.name)))
-            for directory in sorted((self.path / "folders").iterdir())
-            if _is_folder_name(directory.name)
-        ]
+        return folders_of(self.path)
 
     def folder(self, folder: FolderId) -> FolderHome | None:
         directory = self._directory(folder)
@@ -202,6 +207,12 @@ class Home:
         self._sync_folders()
         shutil.rmtree(gone, ignore_errors=True)
 
+    def scratch(self) -> TemporaryDirectory[str]:
+        """A directory that goes when its context ends, or with the next start. Raises OSError."""
+        from tempfile import TemporaryDirectory
+
+        return TemporaryDirectory(prefix=f"{_NEW}scratch-", dir=self.path / "folders")
+
     def close(self) -> None:
         self._lock.release()
 
@@ -251,6 +262,8 @@ def _take_lock(path: Path) -> FileLock:
 
 def _try_database(path: Path) -> None:
     """Writes and reads a scratch database as the real ones are: a log, and memory shared by two connections."""
+    import sqlite3  # only daemons need it: every command imports this module to learn where the home is
+
     scratch = path / "scratch.db"
     names = [scratch, path / "scratch.db-wal", path / "scratch.db-shm"]
     for name in names:

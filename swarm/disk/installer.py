@@ -27,11 +27,12 @@ from swarm.disk.assembler import drop
 from swarm.disk.finisher import Finisher, Made, refused
 from swarm.disk.hasher import same_content
 from swarm.disk.placement import Late, Placement, Raced, Refused
-from swarm.disk.refusal import is_elsewhere, is_permanent, sentence
+from swarm.disk.refusal import NAME, is_elsewhere, is_permanent, sentence
 from swarm.ids import Kind, name_of, parent_of
 from swarm.sync.events import OperationsDone
 from swarm.sync.files import Stat
 from swarm.sync.operation import (
+    Confirm,
     InstallFile,
     InstallLink,
     MakeDirectory,
@@ -117,10 +118,36 @@ class _Group:
         except Refused as refusal:
             return refused(operation, refusal.why, refusal.permanent)
         except OSError as error:
+            if isinstance(error, FileNotFoundError) and self._cannot_be_named(operation, made):
+                return refused(operation, NAME, True)
             if is_elsewhere(error) or isinstance(error, FileExistsError | IsADirectoryError):
                 return Result(operation, Outcome.RACED)
             return refused(operation, sentence(error), is_permanent(error))
         return Result(operation, achieved.outcome, achieved.stat, achieved.history)
+
+    def _cannot_be_named(self, operation: Operation, made: Made | None) -> bool:
+        """Whether all is there but the new name: some FUSE drivers of FAT and its kin say ENOENT to a name that they
+        refuse. Elsewhere ENOENT means that the user was quicker."""
+        if self.files.traits.modes:
+            return False
+        match operation:
+            case InstallFile(expected=None) | InstallLink(expected=None) if made is not None:
+                source = made.temp
+            case MoveFile(source=source):
+                pass
+            case MakeDirectory():
+                source = parent_of(operation.path)
+            case _:
+                return False
+        needed = (source, parent_of(operation.path))
+        return all(self._is_there(path) for path in needed) and not self._is_there(operation.path)
+
+    def _is_there(self, path: str) -> bool:
+        try:
+            self.files.stat(path)
+        except OSError:
+            return False
+        return True
 
     def _act(self, operation: Operation, made: Made | None) -> _Achieved:
         match operation:
@@ -133,6 +160,8 @@ class _Group:
                 return _Achieved(self._move(operation))
             case SetMetadata(path=path, expected=expected, mode=mode, mtime_ns=mtime_ns):
                 return _Achieved(self._set_metadata(path, expected, mode, mtime_ns))
+            case Confirm(path=path, expected=expected):
+                return _Achieved(self._as_expected(path, expected))
             case Remove():
                 return self._remove(operation)
 
@@ -174,7 +203,7 @@ class _Group:
                 raise Raced from None
         else:
             stat = self.files.stat(path)
-            if stat.mode != mode and stat.kind is Kind.DIRECTORY:  # the umask
+            if stat.mode != mode and stat.kind is Kind.DIRECTORY and self.files.traits.modes:  # the umask
                 self.files.set_mode(path, mode)
                 self.placement.touched[path] = None
                 stat = self.files.stat(path)
@@ -203,17 +232,20 @@ class _Group:
             return moved  # the plan sees that mode or mtime differ, and asks for that alone
 
     def _set_metadata(self, path: str, expected: Local, mode: int, mtime_ns: int) -> Stat:
-        if expected.kind is Kind.DIRECTORY:
-            stat = self.files.stat(path)
-            if (stat.kind, stat.inode, stat.mode) != (expected.kind, expected.inode, expected.mode):
-                raise Raced
-        else:
-            stat = self.placement.must_be(path, expected)
-        return self._change(path, stat, expected, mode, mtime_ns)
+        return self._change(path, self._as_expected(path, expected), expected, mode, mtime_ns)
+
+    def _as_expected(self, path: str, expected: Local) -> Stat:
+        """Its stat. Of a directory, times and names in it are its own matter."""
+        if expected.kind is not Kind.DIRECTORY:
+            return self.placement.must_be(path, expected)
+        stat = self.files.stat(path)
+        if (stat.kind, stat.inode, stat.mode) != (expected.kind, expected.inode, expected.mode):
+            raise Raced
+        return stat
 
     def _change(self, path: str, stat: Stat, expected: Local, mode: int, mtime_ns: int) -> Stat:
         """Sets mode and mtime of what was just found to be `stat`. Raises Raced when it is not so any more."""
-        wanted = stat.mode if stat.kind is Kind.SYMLINK else mode & 0o777
+        wanted = mode & 0o777 if stat.kind is not Kind.SYMLINK and self.files.traits.modes else stat.mode
         grain = self.files.traits.mtime_granularity_ns
         timed = stat.kind is not Kind.DIRECTORY and stat.mtime_ns // grain != mtime_ns // grain
         if wanted == stat.mode and not timed:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from swarm.disk.assembler import drop
 from swarm.disk.placement import Late, copy, late_writes
 from swarm.ids import Kind, parent_of
-from swarm.index.paths import conflict_name
+from swarm.index.paths import below_git, conflict_name
 from swarm.sync.files import OURS
 
 if TYPE_CHECKING:
@@ -51,9 +51,9 @@ class LateWatch:
 
 
 def _bring_back(files: FileSystem, entry: Late, device_name: str) -> str:
-    """Copies it to a free conflict name beside where it was; "" where the disk says no (it stays in history)."""
-    if entry.stat.kind is not Kind.FILE:
-        return ""
+    """Copies it to a free conflict name beside where it was; "" where it stays in history alone."""
+    if entry.stat.kind is not Kind.FILE or below_git(entry.path):
+        return ""  # a file more breaks a repository
     digest = blake2b(f"{entry.history}\0{entry.stat.mtime_ns}".encode("utf-8", "surrogateescape"), digest_size=32)
     path = conflict_name(entry.path, device_name, digest.hexdigest(), DIGITS)
     temp = f"{OURS}/tmp/late-{digest.hexdigest()[:16]}"

@@ -58,7 +58,6 @@ from swarm.disk.hasher import same_content
 from swarm.disk.history import free_place
 from swarm.disk.refusal import is_permanent, sentence
 from swarm.ids import Kind, parent_of
-from swarm.index.paths import fold
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -152,20 +151,25 @@ class Placement:
         """Renames the file expected at `source` to where nothing is."""
         self.must_be(source, expected)
         traits = self.files.traits
-        one_name = (traits.folds_case or traits.folds_unicode) and fold(source) == fold(path)
+        one_name = (traits.folds_case or traits.folds_unicode) and traits.fold(source) == traits.fold(path)
         if one_name or not traits.noreplace:
             self._move_through_history(source, path, expected)
             return
         self.files.rename_noreplace(source, path)
         self._touch(source)
         self._touch(path)
-        if not self._is(path, expected):
-            try:
-                self.files.stat(path)
-            except FileNotFoundError:
-                return  # moved, and then taken away by the user: to be seen by the next scan, not to be done again
-            self._return(path, source)
-            raise Raced
+        try:
+            taken = self.files.stat(path)
+            if _alike(taken, expected):
+                if not self.is_fresh(taken.mtime_ns) or self.holds(path, taken, expected):
+                    return
+                now = self.files.stat(path)
+                if (now.kind, now.inode) != (taken.kind, taken.inode):
+                    return  # moved, and then replaced by the user
+        except FileNotFoundError:
+            return  # moved, and then taken away by the user: to be seen by the next scan, not to be done again
+        self._return(path, source)
+        raise Raced
 
     # -- making it last
 

@@ -12,6 +12,7 @@ import os
 from typing import TYPE_CHECKING
 
 from swarm.disk import syscalls
+from swarm.ids import name_of
 from swarm.sync.files import Traits
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ _GRANULARITIES = (1, 100, 1_000, 1_000_000, 10_000_000, 1_000_000_000)
 _COARSEST = 2_000_000_000
 _MOMENT = 1_600_000_001_987_654_321  # an odd second, and no digit of its fraction is 0
 
+_MODES = (0o640, 0o755)  # no two bits of a class alike in both
 # What to believe where nothing can be tried: no shortcut works.
 CAUTIOUS = Traits(exchange=False, noreplace=False, mtime_granularity_ns=_COARSEST)
 
@@ -32,7 +34,9 @@ def probe(files: SafeFileSystem, directory: str) -> Traits:
     """The traits of `directory`, which must be ours to write in. Leaves nothing behind. OSError if no file can be
     made there."""
     prefix = f"{directory}/probe-{os.urandom(6).hex()}"
-    one, other, lower, composed, link = (f"{prefix}-{name}" for name in ("1", "2", "case", "\u00e9", "link"))
+    one, other, lower, composed, link, dotted = (
+        f"{prefix}-{name}" for name in ("1", "2", "case", "\u00e9", "link", "dot.")
+    )
     try:
         for name in (one, other):
             files.create(name).close()
@@ -44,11 +48,18 @@ def probe(files: SafeFileSystem, directory: str) -> Traits:
         files.rename(lower, composed)
         folds_unicode = _works(lambda: files.stat(f"{prefix}-e\u0301"))
         symlinks = _works(lambda: files.symlink("nowhere", link))
+        trims = _works(lambda: files.create(dotted).close()) and name_of(dotted) not in files.list(directory)
+        modes = all(_keeps_mode(files, one, mode) for mode in _MODES)
     finally:
-        for name in (one, other, lower, composed, link):
+        for name in (one, other, lower, composed, link, dotted):
             with contextlib.suppress(OSError):
                 files.unlink(name)
-    return Traits(exchange, noreplace, folds_case, folds_unicode, granularity, symlinks)
+    return Traits(exchange, noreplace, folds_case, folds_unicode, granularity, symlinks, trims, modes)
+
+
+def _keeps_mode(files: SafeFileSystem, path: str, mode: int) -> bool:
+    """FAT and its kin say yes, and give every file the mode of the mount."""
+    return _works(lambda: files.set_mode(path, mode)) and files.stat(path).mode == mode
 
 
 def _works(attempt: Callable[[], object]) -> bool:

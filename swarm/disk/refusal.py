@@ -11,13 +11,13 @@ _PERMANENT = frozenset((errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ, errno.EX
 # On the way to a name: it is not there (any more), or not what it was.
 _ELSEWHERE = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP))
 
-_NAME = "This disk cannot hold such a name. Rename it on another device."
+NAME = "This disk cannot hold such a name. Rename it on another device."
 _FULL = "The disk is full. Free some space, and it goes on by itself."
 _FORBIDDEN = "Swarm may not do this here. Give the user that runs it permission to read and write there."
 _SENTENCES = {
     errno.ENAMETOOLONG: "The name is too long for this disk. Shorten it on another device.",
-    errno.EINVAL: _NAME,
-    errno.EILSEQ: _NAME,
+    errno.EINVAL: NAME,
+    errno.EILSEQ: NAME,
     errno.EXDEV: "Another file system is mounted there, and Swarm does not cross mount points. Share it on its own.",
     errno.EFBIG: "The file is too large for this disk. Move the folder to a disk that takes large files.",
     errno.ENOSPC: _FULL,

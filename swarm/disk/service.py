@@ -45,9 +45,7 @@ def installed(home: Path) -> bool:
 
 def unit(command: list[str], home: Path) -> str:
     """The text of a systemd user unit. command: the absolute program and its arguments."""
-    device = os.environ.get("SWARM_DEVICE_NAME")
-    names = {"SWARM_HOME": str(home), **({"SWARM_DEVICE_NAME": device} if device else {})}
-    environment = "".join(f"Environment={_quoted(f'{key}={value}')}\n" for key, value in names.items())
+    environment = "".join(f"Environment={_quoted(f'{key}={value}')}\n" for key, value in _environment(home).items())
     return f"""\
 [Unit]
 Description=Swarm keeps folders in step
@@ -66,13 +64,18 @@ WantedBy=default.target
 """
 
 
+def _environment(home: Path) -> dict[str, str]:
+    device = os.environ.get("SWARM_DEVICE_NAME")
+    return {"SWARM_HOME": str(home), **({"SWARM_DEVICE_NAME": device} if device else {})}
+
+
 def agent(command: list[str], home: Path) -> bytes:
     """The text of a launchd agent."""
     return plistlib.dumps(
         {
             "Label": name_of(home),
             "ProgramArguments": command,
-            "EnvironmentVariables": {"SWARM_HOME": str(home)},
+            "EnvironmentVariables": _environment(home),
             "RunAtLoad": True,
             "KeepAlive": {"SuccessfulExit": False},
             "WorkingDirectory": "/",

@@ -5,10 +5,10 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from swarm.disk.history import HISTORY
 from swarm.disk.retention import HOUR_MS, to_drop
 from swarm.disk.versions import all_versions
 from swarm.ids import Kind, join_path
+from swarm.sync.files import HISTORY
 
 if TYPE_CHECKING:
     from swarm.sync.files import FileSystem

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from swarm.disk.history import HISTORY, history_path, parse
+from swarm.disk.history import history_path, parse
 from swarm.ids import Kind, join_path, parent_of
+from swarm.sync.files import HISTORY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

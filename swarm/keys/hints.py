@@ -16,7 +16,9 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote, unquote_to_bytes
 
+from swarm.errors import BadKey
 from swarm.keys.printed import PrintedKey
+from swarm.keys.role import Role
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -94,6 +96,18 @@ def parse_invitation(text: str) -> tuple[PrintedKey, Hints]:
     key, _, hints = text.partition("+")
     # a hint contains no blanks of its own, but a mail program may have broken the line
     return PrintedKey.parse(key), Hints.parse("".join(hints.split()))
+
+
+def parse_joinable(text: str) -> tuple[PrintedKey, Hints]:
+    """What a user pasted to join with. Raises BadKey, for a kind that nobody can join with yet as well."""
+    printed, hints = parse_invitation(text)
+    if printed.role not in (Role.WRITE, Role.READ):
+        kind = "an owner key" if printed.role is Role.OWNER else f"a {printed.role.word} key"
+        raise BadKey(
+            f"this is {kind}, and joining with one is not there yet",
+            "join with a write key (swarmw1…) or a read-only key (swarmr1…)",
+        )
+    return printed, hints
 
 
 def format_invitation(key: PrintedKey, hints: Hints) -> str:

@@ -12,6 +12,7 @@ than the few fields used here), and patching the module (another user of aioquic
 from __future__ import annotations
 
 import logging
+import math
 from typing import TYPE_CHECKING
 
 from aioquic.quic.connection import END_STATES, QuicConnection, QuicConnectionState
@@ -20,7 +21,7 @@ from aioquic.quic.packet_builder import QuicDeliveryState, QuicPacketBuilder
 from aioquic.tls import Epoch
 
 from swarm.net.path_mtu import BASE, PathMtu
-from swarm.net.recovery import CoarsePacer, WatchedReno
+from swarm.net.recovery import BURST, CoarsePacer, WatchedReno
 
 if TYPE_CHECKING:
     from aioquic.buffer import Buffer  # type: ignore[attr-defined]
@@ -41,6 +42,7 @@ CREDIT_STEP = 4  # new credit is announced when a quarter of the window has been
 
 LONGEST_PROBE = 0.25  # seconds between probes of a silent path, where QUIC would double them for ever
 MAX_HANDSHAKE = 16 * 1024  # bytes of TLS messages: ours are below 2 kB; TLS itself would collect 16 MB for one message
+INITIAL_WINDOW = 10 * BASE  # RFC 9002, section 7.2
 MAX_GAPS = 4096  # holes in one lane's arrivals: a full window at 1,200 bytes with every other packet lost has 1,750
 MAX_UNACKNOWLEDGED = 32_768  # packets: a full link window at 1,200 bytes is 14,000; a peer that never answers grows it
 
@@ -244,6 +246,34 @@ class CappedConnection(QuicConnection):
         """Has the last challenge been answered? Says so once."""
         met, self._met = self._met, False
         return met
+
+    # Another path below.
+
+    @property
+    def awaits(self) -> bool:
+        """Is there anything under way that the peer is to acknowledge?"""
+        space = self._spaces.get(Epoch.ONE_RTT)
+        return space is not None and space.ack_eliciting_in_flight > 0
+
+    def rerouted(self, now: float, *, failed: bool) -> None:
+        """Datagrams go another way from now on. `failed`: what is under way by the last one will not arrive.
+
+        What the old path taught is forgotten: datagram size, round trip, backed-off timers, and most of the window.
+        """
+        space = self._spaces.get(Epoch.ONE_RTT)
+        if not self._handshake_confirmed or self._close_pending or self._state in END_STATES or space is None:
+            return
+        self._path.begin_anew()
+        loss = self._loss
+        if failed:
+            lost = tuple(space.sent_packets.values())
+            loss._on_packets_lost(congestion_event=False, now=now, packets=lost, space=space)
+        self._reno.begin_anew(INITIAL_WINDOW if failed else BURST)
+        loss._rtt_initialized = False
+        loss._rtt_min = math.inf
+        loss._pto_count = 0
+        space.loss_time = None
+        self.send_ping(0)
 
     def _handle_path_response_frame(self, context: QuicReceiveContext, frame_type: int, buf: Buffer) -> None:
         start = buf.tell()

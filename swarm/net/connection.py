@@ -10,65 +10,39 @@ aioquic does no I/O: datagrams go in, datagrams and events come out, and a timer
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import math
-import os
 from collections import deque
 from contextlib import suppress
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from aioquic.quic import events
 
 from swarm.errors import BadPeer, SwarmError, Unavailable
-from swarm.net.carrier import VIRTUAL_ADDRESS
+from swarm.net.binding import binding_of
 from swarm.net.lane import CONTROL_STREAM, QuicLane, again
 from swarm.net.patience import Judgement, Patience
-from swarm.net.rebinding import Rebinding
+from swarm.net.probe import Prober
+from swarm.net.router import VIRTUAL_ADDRESS
 
 if TYPE_CHECKING:
+    import io
+    from collections.abc import Callable
+
     from aioquic.quic.events import ConnectionTerminated, QuicEvent
 
     from swarm.net.capped import CappedConnection
-    from swarm.net.carrier import Carrier
     from swarm.net.limits import Limits
-    from swarm.wire.lane import Route
+    from swarm.net.owner import Owner
+    from swarm.net.router import Router
+    from swarm.wire.hop import Channel, Hop, Places
+    from swarm.wire.lane import Route, Via
 
 UNSENT_HIGH = 1 << 20  # bytes written and not on the wire, of all lanes of a link, above which writers wait
 UNSENT_LANE = 64 << 10  # but not those of a lane with less than this: the control lane passes the bulk
 LONGEST_REASON = 120  # characters of what a peer gives as its reason for closing
 FAREWELLS = 3  # times that our close is repeated to a peer that still sends, in the LINGER seconds after it
 LINGER = 2.0
-CHALLENGE_BYTES = 8  # RFC 9000, section 19.17
 SHORTEST_SLEEP = 0.001  # seconds: the loop's timers are no finer, and a full socket must not make it spin
-TRAFFIC_SECRETS = ("CLIENT_TRAFFIC_SECRET_0", "SERVER_TRAFFIC_SECRET_0")
-
-
-class Secrets(Protocol):
-    """The log of TLS secrets that this connection's configuration was given."""
-
-    def getvalue(self) -> str: ...
-
-
-class Owner(Protocol):
-    """The endpoint, as a connection sees it."""
-
-    def claim(self, connection_id: bytes, connection: Connection) -> None:
-        """Datagrams to this id are for this connection."""
-
-    def release(self, connection_id: bytes) -> None:
-        """No longer."""
-
-    def established(self, connection: Connection) -> None:
-        """The handshake is complete."""
-
-    def trusted(self, connection: Connection) -> None:
-        """It is not a stranger's any more."""
-
-    def ended(self, connection: Connection) -> None:
-        """It carries nothing any more."""
-
-    def stalled(self, connection: Connection) -> None:
-        """It has something to send and the socket has no room."""
 
 
 class Connection:
@@ -76,29 +50,30 @@ class Connection:
 
     dialled: bool
     binding: bytes
-    route: Route
-    address: tuple[str, int]
+    on_route: Callable[[], None] | None
 
     def __init__(
         self,
         quic: CappedConnection,
-        secrets: Secrets,
-        carrier: Carrier,
+        secrets: io.StringIO,
+        router: Router,
         owner: Owner,
         limits: Limits,
         *,
         dialled: bool,
     ) -> None:
+        """`secrets`: the log of TLS secrets that the configuration of `quic` was given."""
         self._loop = asyncio.get_running_loop()
         self._quic = quic
-        self._secrets: Secrets | None = secrets
-        self._carrier = carrier
+        self._secrets: io.StringIO | None = secrets
+        self.router = router
+        router.on_change = self._rerouted
         self._owner = owner
         self._limits = limits
         self.dialled = dialled
         self.binding = b""
-        self.route = carrier.route
-        self.address = carrier.address
+        self.on_route = None
+        self.tag = b""  # of the probes of this link; known once the peer is trusted
         self._lanes: dict[int, QuicLane] = {}
         self._offered: deque[QuicLane] = deque()  # opened by the peer and not accepted yet
         self._offer = asyncio.Event()
@@ -107,7 +82,6 @@ class Connection:
         self._closed = asyncio.Event()
         self._failure: SwarmError | None = None
         self._claimed: set[bytes] = set()
-        self._rebinding = Rebinding(carrier.address)
         self._farewell: list[bytes] = []
         self._farewells = 0
         self._soon: asyncio.Handle | None = None
@@ -116,6 +90,26 @@ class Connection:
         self._claim(quic.host_cid)
 
     # What the session above uses: `swarm.wire.lane.Link`.
+
+    @property
+    def route(self) -> Route:
+        """See `swarm.wire.lane.Link`."""
+        return self.router.route
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """See `swarm.wire.lane.Link`."""
+        return self.router.address
+
+    @property
+    def relay(self) -> str | None:
+        """See `swarm.wire.lane.Link`."""
+        return self.router.relay
+
+    @property
+    def via(self) -> Via | None:
+        """See `swarm.wire.lane.Link`."""
+        return self.router.via
 
     async def open_lane(self) -> QuicLane:
         """A new lane; the first one of the side that dialled is the control lane. Raises Unavailable."""
@@ -138,8 +132,17 @@ class Connection:
         if self._failure is None and not self._quic.trusted:
             self._quic.trust(self._loop.time())
             self._patience.trusted()
+            prober = Prober(self.binding, dialled=self.dialled)
+            self.tag = prober.tag
+            self.router.trusted(prober)
             self._owner.trusted(self)
             self._transmit_soon()
+
+    def seek(self, places: Places) -> None:
+        """See `swarm.wire.lane.Link`."""
+        if self._failure is None:
+            self.router.seek(places)
+            self._look_soon()
 
     def round_trip(self) -> float | None:
         """See `swarm.wire.lane.Link`."""
@@ -190,7 +193,7 @@ class Connection:
     def begin(self, addressed_to: bytes, datagram: bytes) -> None:
         """The first datagram of somebody who dialled us. Nothing is kept of one that does not decrypt."""
         self._claim(addressed_to)  # the peer's choice, until it knows an id of ours
-        self.receive(datagram, self._carrier.address)
+        self.receive(datagram, self.router.hop)
         if not self._quic.begun:
             self._end(Unavailable("not a handshake"), tell=False)
 
@@ -202,35 +205,57 @@ class Connection:
         if self._failure is not None:
             raise Unavailable(self._failure.message)
 
-    def receive(self, datagram: bytes, address: tuple[str, int]) -> None:
-        """One datagram for this connection, from `address`. `batch_received` must follow."""
+    def receive(self, datagram: bytes, hop: Hop) -> None:
+        """One datagram for this connection, by `hop`. `batch_received` must follow."""
         if self._failure is not None:
             if self._farewells:
                 self._farewells -= 1
-                self._carrier.send(self._farewell)
+                self.router.send(self._farewell)
             return
         newest = self._quic.newest
         try:
             self._quic.receive_datagram(datagram, VIRTUAL_ADDRESS, self._loop.time())
             if self._quic.trusted and self._quic.newest > newest:
-                self._follow(address)
+                self.router.follow(hop)
         except Exception as error:  # whatever a stranger's bytes can provoke in a library ends here
             self._end(BadPeer(f"the peer's packet could not be handled: {type(error).__name__}"), "bad packet")
 
-    def _follow(self, address: tuple[str, int]) -> None:
-        """An authentic packet, newer than all before, came from there."""
-        now = self._loop.time()
-        if self._quic.challenge_met() and (proved := self._rebinding.proved()) is not None:
-            self.address = self._carrier.address = proved
-            self._quic.send_ping(0)  # what was lost on the old way is noticed at once
-        elif self._rebinding.heard(address, now):
-            self._carrier.try_out(self._quic.challenge(os.urandom(CHALLENGE_BYTES), now), address)
+    def probe(self, data: bytes, hop: Hop) -> None:
+        """A datagram with our tag came by `hop`."""
+        if self._failure is None:
+            self.router.probe(data, hop)
+            self._look_soon()
+
+    def opened(self, channel: Channel) -> None:
+        """There is a channel to the peer."""
+        if self._failure is None:
+            self.router.add(channel)
+            self._look_soon()
+
+    def lost(self, channel: Channel) -> None:
+        """There is not any more."""
+        if self._failure is None:
+            self.router.drop(channel)
+            self._look_soon()
+
+    def _rerouted(self) -> None:
+        """Another hop is in use."""
+        self._transmit_soon()
+        if self.on_route is not None:
+            self.on_route()
+
+    def _look_soon(self) -> None:
+        """The router may want to be asked earlier than before."""
+        if self._failure is None:
+            self._arm(self._loop.time())
 
     def wake(self) -> None:
         """See `swarm.net.network.Network`."""
         now = self._loop.time()
-        if self._failure is None and self._quic.trusted and self._patience.hasten(now):
-            self._quic.send_ping(0)
+        if self._failure is None and self._quic.trusted:
+            self.router.wake()
+            if self._patience.hasten(now, has_doors=self.router.has_doors):
+                self._quic.send_ping(0)
             self._arm(now)
             self._transmit_soon()
 
@@ -247,7 +272,7 @@ class Connection:
             self._soon = None
         if self._failure is not None:
             return
-        if self._carrier.blocked:
+        if self.router.blocked:
             self._owner.stalled(self)
             return
         now = self._loop.time()
@@ -257,7 +282,9 @@ class Connection:
             self._end(BadPeer(f"the peer's state could not be handled: {type(error).__name__}"), "bad state")
             return
         if datagrams:
-            refusal = self._carrier.send(datagrams)
+            refusal = self.router.send(datagrams)
+            if self._quic.awaits:
+                self.router.sent(now)
             if refusal is not None and not self._established.is_set():
                 self._end(Unavailable(f"the network refuses: {refusal.strerror or refusal}"), tell=False)
                 return
@@ -328,11 +355,8 @@ class Connection:
 
     def _complete_handshake(self) -> None:
         assert self._secrets is not None
-        lines = (line.split() for line in self._secrets.getvalue().splitlines())
-        secrets = {words[0]: words[2] for words in lines if len(words) == 3}
+        self.binding = binding_of(self._secrets.getvalue())
         self._secrets = self._quic.configuration.secrets_log_file = None
-        material = b"".join(bytes.fromhex(secrets[name]) for name in TRAFFIC_SECRETS)
-        self.binding = hashlib.blake2b(material, person=b"swarm1-binding", digest_size=32).digest()
         self._patience.established(self._loop.time())
         self._established.set()
         self._owner.established(self)
@@ -341,7 +365,12 @@ class Connection:
 
     def _arm(self, now: float) -> None:
         wanted = max(
-            min(self._patience.look_at(self._quic.heard_at), self._quic.get_timer() or math.inf), now + SHORTEST_SLEEP
+            min(
+                self._patience.look_at(self._quic.heard_at),
+                self._quic.get_timer() or math.inf,
+                self.router.look_at(),
+            ),
+            now + SHORTEST_SLEEP,
         )
         if self._timer is not None:
             if self._timer.when() <= wanted:
@@ -359,6 +388,7 @@ class Connection:
             timer = self._quic.get_timer()
             if timer is not None and now >= timer:
                 self._quic.handle_timer(now)
+            self.router.turn(now)
         except Exception as error:
             self._end(BadPeer(f"the peer's state could not be handled: {type(error).__name__}"), "bad state")
             return
@@ -428,7 +458,7 @@ class Connection:
             return False  # its state is what we close it for
         if self._farewell:
             self._farewells = FAREWELLS
-            self._carrier.send(self._farewell)
+            self.router.send(self._farewell)
         return bool(self._farewell)
 
     def _claim(self, connection_id: bytes) -> None:

@@ -74,21 +74,12 @@ class Datagrams:
         self._queue: deque[tuple[Sequence[bytes], Address]] = deque()
         self._queued = 0
         self._segments = sys.platform == "linux"
-        with suppress(OSError):
-            sock.setsockopt(socket.IPPROTO_UDP, UDP_GRO, 1)
+        receive_runs(sock)
 
     @classmethod
     def bind(cls, host: str, port: int) -> Datagrams:
         """Binds to one address, or to all of them for "" and "::". OSError where that cannot be."""
-        everywhere = host in ("", "::")
-        if everywhere or ":" in host:
-            try:
-                return cls(_bound(socket.AF_INET6, "::" if everywhere else host, port))
-            except OSError as error:
-                if not everywhere or error.errno == errno.EADDRINUSE:
-                    raise
-                host = ""  # a machine without IPv6
-        return cls(_bound(socket.AF_INET, host, port))
+        return cls(bind_socket(host, port))
 
     def start(self, receiver: Receiver) -> None:
         """Begins to read."""
@@ -197,16 +188,40 @@ class Datagrams:
                 continue  # an ICMP error for something sent earlier; it was reported by being asked for
             if flags & socket.MSG_TRUNC:
                 continue
-            segment = size
-            for level, kind, data in ancillary:
-                if level == socket.IPPROTO_UDP and kind == UDP_GRO and len(data) >= 4:
-                    segment = struct.unpack("i", data[:4])[0]
+            segment = segment_size(ancillary, size)
             address = plain_address(source)
             for start in range(0, size, max(segment, 1)):
                 receiver.datagram_received(bytes(self._view[start : min(start + segment, size)]), address)
             if self._socket.fileno() < 0:
                 return  # the receiver closed us
         receiver.batch_received()
+
+
+def bind_socket(host: str, port: int) -> socket.socket:
+    """A UDP socket that never blocks and never fragments, at one address or at all ("" and "::"). Raises OSError."""
+    everywhere = host in ("", "::")
+    if everywhere or ":" in host:
+        try:
+            return _bound(socket.AF_INET6, "::" if everywhere else host, port)
+        except OSError as error:
+            if not everywhere or error.errno == errno.EADDRINUSE:
+                raise
+            host = ""  # a machine without IPv6
+    return _bound(socket.AF_INET, host, port)
+
+
+def receive_runs(sock: socket.socket) -> None:
+    """Lets the kernel hand over runs of datagrams, where it can."""
+    with suppress(OSError):
+        sock.setsockopt(socket.IPPROTO_UDP, UDP_GRO, 1)
+
+
+def segment_size(ancillary: list[tuple[int, int, bytes]], size: int) -> int:
+    """How large the datagrams of a run of `size` bytes are (the last may be smaller): what recvmsg said beside it."""
+    for level, kind, data in ancillary:
+        if level == socket.IPPROTO_UDP and kind == UDP_GRO and len(data) >= 4:
+            return int(struct.unpack("i", data[:4])[0])
+    return size
 
 
 def _bound(family: socket.AddressFamily, host: str, port: int) -> socket.socket:

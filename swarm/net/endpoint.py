@@ -1,14 +1,16 @@
 """One UDP socket and all the links that go through it.
 
-Datagrams are told apart by their first byte: 0x40 and above is QUIC, below is for whoever asked for the rest (the DHT,
-routes). QUIC's are given to connections by connection id and never by source address, so that an address may change
-below a connection. What begins without a connection is a stranger's: it gets one only past `Admission`, with Retry when
-many have come, and nothing is kept of a handshake whose first packet does not decrypt.
+Datagrams are told apart by their first byte: 0x40 and above is QUIC, 0x30 to 0x3F a relay's (`swarm.net.gates`), 0x24
+and 0x25 the probes of links, and the rest is for whoever asked for it (the DHT, echo). QUIC's are given to connections
+by connection id and never by source address, so that an address may change below a connection. What begins without a
+connection is a stranger's: it gets one only past `Admission`, with Retry when many have come, and nothing is kept of a
+handshake whose first packet does not decrypt.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import io
 import logging
@@ -32,19 +34,27 @@ from aioquic.quic.retry import QuicRetryTokenHandler
 from swarm.errors import Unavailable
 from swarm.net.admission import Admission, Verdict
 from swarm.net.capped import STREAM_WINDOW, CappedConnection
-from swarm.net.carrier import DirectCarrier
 from swarm.net.certificate import ephemeral_certificate
 from swarm.net.connection import Connection
 from swarm.net.datagrams import bind_near
+from swarm.net.gates import Gates
+from swarm.net.hops import Hops
 from swarm.net.limits import Limits
 from swarm.net.path_mtu import BASE, LARGEST
+from swarm.net.probe import tag_of
+from swarm.net.router import Router
+from swarm.wire.hop import Channel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from aioquic.quic.packet import QuicHeader
 
+    from swarm.config import RelayAddress
+    from swarm.keys.device import DeviceKey
     from swarm.net.datagrams import Address, Datagrams
+    from swarm.net.network import Gate, GateWatcher
+    from swarm.wire.hop import Door, Hop
     from swarm.wire.lane import Link
 
 ALPN = "swarm/1"
@@ -54,6 +64,8 @@ CONNECTION_ID = 8  # bytes, of every connection id that we issue
 VERSIONS = [int(QuicProtocolVersion.VERSION_1)]  # one: a second would only be more to attack
 PORT_TRIES = 50  # daemons on one machine, before something else must be wrong
 DIAL_ADDRESSES = 4  # of one name
+MAX_KNOCKS = 64  # channels asked for at the same time, for links whose hop has failed
+CHANNEL_LINGER = 3.0  # seconds that a channel outlives its link: goodbyes, and another link of the same peer
 DIAL_STAGGER = 0.25  # seconds until the next address of a name is tried beside the first (RFC 8305)
 
 log = logging.getLogger(__name__)
@@ -88,7 +100,12 @@ class Endpoint:
             certificate=certificate,
             private_key=key,
         )
+        self._hops = Hops(datagrams)
+        self._gates = Gates(self, datagrams, self._hops)
+        self.own_addresses: Callable[[], tuple[Address, ...]] = tuple  # for routers; the node knows
         self._by_id: dict[bytes, Connection] = {}
+        self._by_tag: dict[bytes, Connection] = {}  # of probes
+        self._knocks: set[asyncio.Task[None]] = set()
         self._links: dict[Connection, str] = {}  # the stranger's host, or "" for one that is none
         self._touched: dict[Connection, None] = {}  # got something in this batch, in order
         self._stalled: dict[Connection, None] = {}  # wait for room in the socket
@@ -130,16 +147,35 @@ class Endpoint:
             raise Unavailable("this endpoint is closed")
         try:
             async with asyncio.timeout(timeout):
-                return await self._race(await self._resolve(host, port))
+                return await self._race(await self.resolve(host, port))
         except TimeoutError:
             raise Unavailable(f"no answer from {host} port {port} within {timeout:g} seconds") from None
+
+    async def dial_door(self, door: Door, timeout: float = 8.0) -> Link:
+        """See `swarm.net.network.Network`."""
+        if self._closed:
+            raise Unavailable("this endpoint is closed")
+        try:
+            async with asyncio.timeout(timeout):
+                return await self._dial_one(await self._gates.knock(door))
+        except TimeoutError:
+            raise Unavailable(f"no answer through the relay within {timeout:g} seconds") from None
+
+    def open_gate(
+        self, place: RelayAddress, device: DeviceKey, watcher: GateWatcher, *, reserve: bool, topics: Sequence[bytes]
+    ) -> Gate:
+        """See `swarm.net.network.Network`."""
+        return self._gates.open(place, device, watcher, reserve=reserve, topics=topics)
 
     async def close(self) -> None:
         """See `swarm.net.network.Network`."""
         if not self._closed:
-            self._closed = True
             for connection in list(self._links):
                 connection.close("shutting down")
+            self._gates.close()
+            self._closed = True
+            for knock in list(self._knocks):
+                knock.cancel()
             self._datagrams.close()
 
     def send_other(self, data: bytes, address: Address) -> None:
@@ -154,7 +190,8 @@ class Endpoint:
 
     # Dialling.
 
-    async def _resolve(self, host: str, port: int) -> list[Address]:
+    async def resolve(self, host: str, port: int) -> list[Address]:
+        """Addresses that can be reached from here. Raises Unavailable."""
         if not 0 < port < 65_536:
             raise Unavailable(f"{port} is no port")
         try:
@@ -197,8 +234,8 @@ class Endpoint:
                 if isinstance(loser, Connection):
                     loser.close("another address answered")
 
-    async def _dial_one(self, address: Address) -> Connection:
-        connection = self._connect(address, is_client=True)
+    async def _dial_one(self, hop: Hop) -> Connection:
+        connection = self._connect(hop, is_client=True)
         try:
             await connection.establish()
         except asyncio.CancelledError:
@@ -208,7 +245,7 @@ class Endpoint:
 
     def _connect(
         self,
-        address: Address,
+        hop: Hop,
         *,
         is_client: bool,
         original_id: bytes | None = None,
@@ -222,30 +259,33 @@ class Endpoint:
             original_destination_connection_id=original_id,
             retry_source_connection_id=retry_id,
         )
-        carrier = DirectCarrier(self._datagrams, address)
-        connection = Connection(quic, secrets, carrier, self, self._limits, dialled=is_client)
-        self._links[connection] = "" if is_client else address[0]
+        connection = Connection(
+            quic, secrets, Router(quic, self._hops, hop, self), self, self._limits, dialled=is_client
+        )
+        host = self._hops.address(hop)[0]  # of a relay, all of whose strangers count together
+        self._links[connection] = "" if is_client else host
         self._admission.enter()
         if not is_client:
-            self._admission.meet(address[0])
+            self._admission.meet(host)
         return connection
 
     # What the socket tells us: `swarm.net.datagrams.Receiver`.
 
-    def datagram_received(self, data: bytes, address: Address) -> None:
+    def datagram_received(self, data: bytes, hop: Hop) -> None:
+        """`hop`: the address that it came from; or the channel, for what a gate has unwrapped."""
         if not data or self._closed:
             return
         if data[0] < FIRST_QUIC_BYTE:
-            self._hand_over(data, address)
+            self._hand_over(data, hop)
             return
         if len(data) > LARGEST:
             return  # nobody of ours sends these
         connection = self._by_id.get(_destination(data))
         if connection is not None:
-            connection.receive(data, address)
+            connection.receive(data, hop)
             self._touched[connection] = None
         elif data[0] & LONG_HEADER and len(data) >= BASE:
-            self._greet(data, address)
+            self._greet(data, hop)
 
     def batch_received(self) -> None:
         touched, self._touched = self._touched, {}
@@ -257,16 +297,41 @@ class Endpoint:
         for connection in stalled:
             connection.transmit()
 
-    def _hand_over(self, data: bytes, address: Address) -> None:
-        if self._on_other is not None:
+    def _hand_over(self, data: bytes, hop: Hop) -> None:
+        if (tag := tag_of(data)) is not None:
+            if (connection := self._by_tag.get(tag)) is not None:
+                connection.probe(data, hop)
+        elif isinstance(hop, Channel) or self._gates.is_frame(data, hop):
+            return  # nothing else goes through channels
+        elif self._on_other is not None:
             try:
-                self._on_other(data, address)
+                self._on_other(data, hop)
             except Exception:
                 log.exception("a datagram that is not QUIC could not be handled")
 
+    # What routers and gates ask: `swarm.net.router.Doorkeeper`, `swarm.net.gates.Inside`.
+
+    def knock(self, router: Router, doors: Sequence[Door]) -> None:
+        for door in doors:
+            if len(self._knocks) < MAX_KNOCKS:
+                task = asyncio.get_running_loop().create_task(self._open_channel(router, door))
+                self._knocks.add(task)
+                task.add_done_callback(self._knocks.discard)
+
+    async def _open_channel(self, router: Router, door: Door) -> None:
+        with contextlib.suppress(Unavailable):
+            channel = await self._gates.knock(door)
+            for connection in self._links:
+                if connection.router is router:
+                    connection.opened(channel)
+
+    def channel_lost(self, channel: Channel) -> None:
+        for connection in list(self._links):
+            connection.lost(channel)
+
     # Strangers.
 
-    def _greet(self, data: bytes, address: Address) -> None:
+    def _greet(self, data: bytes, hop: Hop) -> None:
         """A first packet, perhaps. It is at least 1,200 bytes, so that no answer is larger than the question."""
         try:
             header = pull_quic_header(Buffer(data=data), host_cid_length=CONNECTION_ID)
@@ -276,18 +341,20 @@ class Endpoint:
             return
         if header.version not in VERSIONS:
             answer = encode_quic_version_negotiation(header.destination_cid, header.source_cid, VERSIONS)
-            self._datagrams.send([answer], address)
+            self._hops.send([answer], hop)
         elif header.packet_type is QuicPacketType.INITIAL and len(header.destination_cid) >= CONNECTION_ID:
-            self._admit(data, header, address)
+            self._admit(data, header, hop)
 
-    def _admit(self, data: bytes, header: QuicHeader, address: Address) -> None:
+    def _admit(self, data: bytes, header: QuicHeader, hop: Hop) -> None:
+        address = self._hops.address(hop)
         original = self._original_id(header, address)
-        match self._admission.verdict(address[0], proved=original is not None):
+        proved = original is not None or isinstance(hop, Channel)  # a relay asked whether we accept
+        match self._admission.verdict(address[0], proved=proved):
             case Verdict.PROVE_ADDRESS:
                 self._ask_again(header, address)
             case Verdict.ADMIT:
                 connection = self._connect(
-                    address,
+                    hop,
                     is_client=False,
                     original_id=header.destination_cid if original is None else original,
                     retry_id=None if original is None else header.destination_cid,
@@ -340,6 +407,7 @@ class Endpoint:
                 connection.close("internal error")
 
     def trusted(self, connection: Connection) -> None:
+        self._by_tag[connection.tag] = connection
         host = self._links.get(connection)
         if host:
             self._links[connection] = ""
@@ -352,6 +420,17 @@ class Endpoint:
             if host:
                 self._admission.part(host)
         self._stalled.pop(connection, None)
+        if self._by_tag.get(connection.tag) is connection:
+            del self._by_tag[connection.tag]
+        if channels := connection.router.channels:
+            asyncio.get_running_loop().call_later(CHANNEL_LINGER, self._let_go, channels)
+
+    def _let_go(self, channels: tuple[Channel, ...]) -> None:
+        """Channels of a link that has ended: two links of one peer may share them."""
+        used = {channel for connection in self._links for channel in connection.router.channels}
+        for channel in channels:
+            if channel not in used:
+                self._gates.drop(channel)
 
     def stalled(self, connection: Connection) -> None:
         self._stalled[connection] = None

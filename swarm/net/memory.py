@@ -14,11 +14,16 @@ from typing import TYPE_CHECKING
 
 from swarm.errors import Bug, SwarmError, Unavailable
 from swarm.net.limits import Limits
+from swarm.net.memory_relay import MemoryGate, MemoryRelays
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from swarm.wire.lane import Link, Route
+    from swarm.config import RelayAddress
+    from swarm.keys.device import DeviceKey
+    from swarm.net.network import Gate, GateWatcher
+    from swarm.wire.hop import Door, Places
+    from swarm.wire.lane import Link, Route, Via
 
 Address = tuple[str, int]
 
@@ -99,6 +104,10 @@ class MemoryLink:
     binding: bytes
     route: Route
     address: Address
+    relay: str | None
+    via: Via | None
+    on_route: Callable[[], None] | None
+    places: Places | None  # what the peer has said of itself
     far: MemoryLink
 
     def __init__(self, *, dialled: bool, binding: bytes, address: Address) -> None:
@@ -107,6 +116,7 @@ class MemoryLink:
         self.binding = binding
         self.route = "direct"
         self.address = address
+        self.relay = self.via = self.on_route = self.places = None
         self._lanes: list[MemoryLane] = []
         self._offered: deque[MemoryLane] = deque()
         self._offer = asyncio.Event()
@@ -133,6 +143,17 @@ class MemoryLink:
         self._trusted = True
         for lane in self._lanes:
             lane.wake()
+
+    def seek(self, places: Places) -> None:
+        """See `swarm.wire.lane.Link`. There is one way in memory."""
+        self.places = places
+
+    def reroute(self, route: Route, relay: str | None = None) -> None:
+        """As if another way had been found, on both sides."""
+        for link in (self, self.far):
+            link.route, link.relay, link.via = route, relay, "udp" if relay else None
+            if link.on_route is not None:
+                link.on_route()
 
     def round_trip(self) -> float | None:
         """See `swarm.wire.lane.Link`."""
@@ -204,6 +225,7 @@ class MemoryNetwork:
         self._unreachable: set[Address] = set()
         self._links: list[tuple[Address, Address, MemoryLink]] = []
         self._serial = 0
+        self.relays = MemoryRelays()
 
     def endpoint(self, address: Address, on_link: Callable[[Link], None]) -> MemoryEndpoint:
         """A new place in this network."""
@@ -264,7 +286,9 @@ class MemoryEndpoint:
         self._network = network
         self._address = address
         self._closed = False
+        self._gates: list[MemoryGate] = []
         self.on_link = on_link
+        self.own_addresses: Callable[[], tuple[Address, ...]] = tuple
 
     @property
     def address(self) -> Address:
@@ -278,6 +302,24 @@ class MemoryEndpoint:
             raise Unavailable("this endpoint is closed" if self._closed else "no time to dial")
         return self._network.connect(self, (host, port))
 
+    async def dial_door(self, door: Door, timeout: float = 8.0) -> Link:
+        """See `swarm.net.network.Network`. Answers, or fails, at once whatever `timeout` is."""
+        await asyncio.sleep(0)
+        if self._closed or timeout <= 0:
+            raise Unavailable("this endpoint is closed" if self._closed else "no time to dial")
+        link = self._network.connect(self, self._network.relays.behind(door, self._address))
+        link.reroute("relayed", "relay")
+        return link
+
+    def open_gate(
+        self, place: RelayAddress, device: DeviceKey, watcher: GateWatcher, *, reserve: bool, topics: Sequence[bytes]
+    ) -> Gate:
+        """See `swarm.net.network.Network`. The relay is asked at the next turn of the loop."""
+        gate = MemoryGate(self._network.relays, place, self._address, device, watcher, reserve=reserve, topics=topics)
+        self._gates.append(gate)
+        asyncio.get_running_loop().call_soon(self._network.relays.register, gate)
+        return gate
+
     def send_other(self, data: bytes, address: Address) -> None:
         """See `swarm.net.network.Network`. Lost: nobody in memory listens for what is not a link."""
 
@@ -288,4 +330,6 @@ class MemoryEndpoint:
         """See `swarm.net.network.Network`."""
         if not self._closed:
             self._closed = True
+            for gate in self._gates:
+                gate.close()
             self._network.remove(self)

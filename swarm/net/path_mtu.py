@@ -78,6 +78,11 @@ class PathMtu:
             if self._expired >= EXPIRED_IS_HOLE:
                 self._fall_back()
 
+    def begin_anew(self) -> None:
+        """The path is another one: the size that every path carries, and probes."""
+        if self.wake_at is not None:
+            self._fall_back()
+
     def _fall_back(self) -> None:
         self.size = BASE
         self._expired = self._lost = 0

@@ -44,12 +44,15 @@ class Patience:
         """It has proved who it is."""
         self._deadline = math.inf
 
-    def hasten(self, now: float) -> bool:
-        """Something happened that may have ended the link. True: ping it now, and the answer must come soon."""
+    def hasten(self, now: float, *, has_doors: bool = False) -> bool:
+        """Something happened that may have ended the link. True: ping it now, and the answer must come soon.
+
+        `has_doors`: there are relays to find it by, which takes them some round trips.
+        """
         if self._established_at is None or self._pinged_at is not None:
             return False
         self._pinged_at = now
-        self._grace = self._limits.wake_seconds
+        self._grace = self._limits.lost_seconds if has_doors else self._limits.wake_seconds
         return True
 
     def judge(self, heard_at: float, now: float) -> Judgement:

@@ -24,6 +24,11 @@ class Rebinding:
         self._asked_at = 0.0
         self._asked = 0
 
+    @property
+    def in_question(self) -> bool:
+        """Was the peer heard from elsewhere?"""
+        return self._candidate is not None
+
     def heard(self, address: Address, now: float) -> bool:
         """The newest authentic packet came from there. True: `address` is to be asked now."""
         if address == self.address:

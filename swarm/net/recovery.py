@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from aioquic.quic.congestion.base import QuicRttMonitor
 from aioquic.quic.congestion.reno import RenoCongestionControl
 from aioquic.quic.recovery import QuicPacketPacer
 
@@ -92,3 +93,9 @@ class WatchedReno(RenoCongestionControl):
     def resize(self, max_datagram_size: int) -> None:
         """The path carries datagrams of this size now."""
         self._max_datagram_size = max_datagram_size
+
+    def begin_anew(self, window: int) -> None:
+        """The path is another one (RFC 9000, section 9.4): slow start, from at most `window` bytes."""
+        self.congestion_window = min(self.congestion_window, window)
+        self.ssthresh = None
+        self._rtt_monitor = QuicRttMonitor()

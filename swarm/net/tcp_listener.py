@@ -53,7 +53,7 @@ class TcpListener:
         """Listens on `port`, else on any that is free; "" or "::" is every address. Raises Unavailable."""
         for wanted in (port, 0):
             with suppress(OSError):
-                return cls(_bound(host, wanted), limits or Limits())
+                return cls(listening_socket(host, wanted), limits or Limits())
         raise Unavailable("no TCP port is to be had")
 
     @property
@@ -140,7 +140,8 @@ async def _token(sock: ssl.SSLSocket) -> bytes:
         readiness.close()
 
 
-def _bound(host: str, port: int) -> socket.socket:
+def listening_socket(host: str, port: int) -> socket.socket:
+    """A TCP socket that listens at one address or at all ("" and "::"), and never blocks. Raises OSError."""
     everywhere = host in ("", "::")
     if everywhere or ":" in host:
         try:

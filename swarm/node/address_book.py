@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("swarm.node")
 
 MAX_ADDRESSES = 8  # of one device; the latest first
+MAX_RELAYS = 4  # of one device
 MAX_DEVICES = 1024  # devices that prove membership are not strangers, but a file that only grows is a fault
 NAME = "peers.json"
 
@@ -34,6 +35,7 @@ class Acquaintance:
     addresses: list[Address] = field(default_factory=list)
     folders: dict[str, str] = field(default_factory=dict)  # folder id in hex -> role
     last_seen: float = 0.0  # seconds since 1970
+    relays: list[str] = field(default_factory=list)  # HOST:PORT~KEY, through which it said that it can be reached
 
 
 class AddressBook:
@@ -45,6 +47,7 @@ class AddressBook:
         try:
             raw = json.loads((home / NAME).read_text(encoding="utf-8"))
             for device, entry in raw.items():
+                entry["relays"] = [str(relay) for relay in entry.get("relays", [])][:MAX_RELAYS]
                 entry["addresses"] = [(str(host), int(port)) for host, port in entry["addresses"]]
                 self.devices[device] = Acquaintance(**entry)
         except FileNotFoundError:
@@ -65,6 +68,11 @@ class AddressBook:
     def joined(self, device: DeviceId, folder: FolderId, role: str) -> None:
         if device.hex() in self.devices:
             self.devices[device.hex()].folders[folder.hex()] = role
+
+    def relayed(self, device: DeviceId, relays: list[str]) -> None:
+        """It says that it can be reached through these. None said: what is known may be good again."""
+        if device.hex() in self.devices and relays:
+            self.devices[device.hex()].relays = relays[:MAX_RELAYS]
 
     def seen(self, device: DeviceId, now: float) -> None:
         if device.hex() in self.devices:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 READ_BYTES = 256 << 10  # asked of a lane at once
 ANSWER_BYTES = 512 << 10  # of content in one Data: read from the disk while the last one is on its way
+TELL_PROGRESS = 10.0  # seconds; the engine gives a request up after 60 without any sign
 MAX_FRAME = 64 << 10  # bytes: a Fetch of 1,024 identifiers, or a Data without its content
 MAX_UNANSWERED = 64  # Fetches on one lane; our own fetcher has half as many out with one member
 
@@ -49,8 +50,8 @@ class LaneReader:
             self._deframer.push(data)
         return FOLDER_MESSAGES.unpack(payload, MAX_FRAME)
 
-    async def run(self, length: int) -> bytes:
-        """Exactly `length` bytes that belong to no frame."""
+    async def run(self, length: int, progress: Callable[[], None]) -> bytes:
+        """Exactly `length` bytes that belong to no frame. `progress` is called as they come."""
         data = self._deframer.take(length)
         if len(data) == length:
             return data
@@ -62,6 +63,7 @@ class LaneReader:
                 raise BadPeer("a lane that ended in the middle of what it announced")
             pieces.append(piece)
             missing -= len(piece)
+            progress()
         return b"".join(pieces)
 
 
@@ -93,6 +95,8 @@ class Asker:
         self._lane = lane
         self._find = find
         self._open: dict[tuple[FolderId, int], _Expected] = {}
+        self._loop = asyncio.get_running_loop()
+        self._told = self._loop.time()  # when the engine heard that something comes
 
     @property
     def load(self) -> int:
@@ -126,12 +130,24 @@ class Asker:
             raise BadPeer("content that was not asked for")
         expected = self._open[folder, message.request]
         expected.take(message)
-        items = tuple([(name, await reader.run(length)) for name, length in message.items])
+        items = tuple(
+            [(name, await reader.run(length, lambda: self._progress(message))) for name, length in message.items]
+        )
         if message.last:
             del self._open[folder, message.request]
         thread = self._find(folder)
         if thread is not None and not expected.abandoned:
             thread.post(DataArrived(self._peer, message.request, items, message.missing, message.last))
+
+    def _progress(self, message: Data) -> None:
+        """On a slow way a piece takes longer than anybody is waited for: that it comes is told meanwhile."""
+        now = self._loop.time()
+        expected = self._open.get((_folder(message.folder), message.request))
+        if now < self._told + TELL_PROGRESS or expected is None or expected.abandoned:
+            return
+        self._told = now
+        if (thread := self._find(_folder(message.folder))) is not None:
+            thread.post(DataArrived(self._peer, message.request, (), (), last=False))
 
     def abandon(self, folder: FolderId) -> bool:
         """Nobody waits for answers of this folder now. True: some are on their way, and the lane takes no more asking:
@@ -161,7 +177,10 @@ class Answerer:
         lane: Lane,
         find: Callable[[FolderId], FolderThread | None],
         readers: Executor,
+        answer_bytes: int = ANSWER_BYTES,
     ) -> None:
+        """answer_bytes: of content in one Data, at most, where it is more than one chunk."""
+        self._answer_bytes = answer_bytes
         self._peer = peer
         self._number = number
         self._lane = lane
@@ -207,7 +226,7 @@ class Answerer:
         try:
             while True:
                 thread, effect = await self._serves.get()
-                batches = _Batches(sender.serve(thread.reading(), thread.chunk_key, effect.items))
+                batches = _Batches(sender.serve(thread.reading(), thread.chunk_key, effect.items), self._answer_bytes)
                 last = False
                 while not last:
                     batch, last = await loop.run_in_executor(self._readers, batches.next)
@@ -224,10 +243,11 @@ class Answerer:
 
 
 class _Batches:
-    """Content by the Data. One that is larger than ANSWER_BYTES is one piece, and so never beyond MAX_PIECE."""
+    """Content by the Data. One that is larger than that is one piece, and so never beyond MAX_PIECE."""
 
-    def __init__(self, pieces: Iterator[tuple[bytes, bytes | None]]) -> None:
+    def __init__(self, pieces: Iterator[tuple[bytes, bytes | None]], most: int) -> None:
         self._pieces = pieces
+        self._most = most
         self._held: tuple[bytes, bytes | None] | None = next(pieces, None)
 
     def next(self) -> tuple[list[tuple[bytes, bytes | None]], bool]:
@@ -236,7 +256,7 @@ class _Batches:
         size = 0
         while self._held is not None:
             size += len(self._held[1] or b"")
-            if batch and size > ANSWER_BYTES:
+            if batch and size > self._most:
                 return batch, False
             batch.append(self._held)
             self._held = next(self._pieces, None)

@@ -11,12 +11,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_address
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
+
+from swarm.wire.hop import Door
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from swarm.ids import DeviceId
+    from swarm.wire.hop import Address
 
 FIRST_PAUSE = 0.5  # seconds between the first two attempts; then growing by half
 LAST_PAUSE = 30.0
@@ -26,14 +29,15 @@ FRESH = 90.0  # seconds that a search is fresh: a reboot, a change of networks
 MAX_TARGETS = 512  # addresses known; members tell of theirs, so it must not grow with what they say
 MAX_HEARSAY = 64  # of those, on the word of one member
 PINGS_AT_ONCE = 64  # addresses asked in one turn
-AT_ONCE = 8  # dials under way at the same time
+AT_ONCE = 8  # dials under way at the same time to addresses, and as many through relays
+BEHIND = 0.3  # seconds that a dial through a relay comes after those to addresses: straight is better
 
-Address = tuple[str, int]
+Target: TypeAlias = "Address | Door"  # whom to dial: an address, or a device at a relay
 
 
 @dataclass(slots=True)
-class Target:
-    """One address."""
+class Trial:
+    """How it goes with one target."""
 
     due: float
     fresh_until: float
@@ -49,12 +53,12 @@ class Dialer:
     """Addresses and their turns."""
 
     def __init__(self) -> None:
-        self.targets: dict[Address, Target] = {}
+        self.targets: dict[Target, Trial] = {}
         self._connected: set[DeviceId] = set()
-        self._own: set[Address] = set()
+        self._own: set[Target] = set()
 
     def know(
-        self, addresses: Iterable[Address], now: float, device: DeviceId | None = None, told_by: DeviceId | None = None
+        self, addresses: Iterable[Target], now: float, device: DeviceId | None = None, told_by: DeviceId | None = None
     ) -> None:
         """These may lead to a member (to `device`, where that is known).
 
@@ -66,7 +70,8 @@ class Dialer:
             if target is None:
                 if address in self._own or not self._has_room(told_by):
                     continue
-                self.targets[address] = Target(now, now + FRESH, now, device=device, told_by=told_by)
+                due = now + BEHIND if isinstance(address, Door) else now
+                self.targets[address] = Trial(due, now + FRESH, now, device=device, told_by=told_by)
             elif told_by is None:
                 target.told_by = None
                 target.device = device or target.device
@@ -84,24 +89,40 @@ class Dialer:
         del self.targets[worst]
         return True
 
-    def due(self, now: float) -> list[Address]:
+    def due(self, now: float) -> list[Target]:
         """Whom to dial now; they count as being dialled from here on."""
-        room = AT_ONCE - sum(target.dialling for target in self.targets.values())
-        chosen: list[Address] = []
+        under_way = [isinstance(address, Door) for address, target in self.targets.items() if target.dialling]
+        room = {behind: AT_ONCE - under_way.count(behind) for behind in (False, True)}
+        chosen: list[Target] = []
         for address, target in sorted(self.targets.items(), key=lambda item: item[1].due):
-            if len(chosen) >= room or target.due > now:
+            if target.due > now:
                 break
-            if not target.dialling and target.device not in self._connected:
+            behind = isinstance(address, Door)
+            if room[behind] > 0 and not target.dialling and target.device not in self._connected:
                 target.dialling = True
+                room[behind] -= 1
                 chosen.append(address)
         return chosen
+
+    def identify(self, targets: Iterable[Target], device: DeviceId) -> None:
+        """Those of these that are known lead to that device."""
+        for address in targets:
+            if (target := self.targets.get(address)) is not None:
+                target.device = device
+
+    def needless(self, device: DeviceId) -> list[Target]:
+        """Dials under way to a device that is connected by now."""
+        return [address for address, target in self.targets.items() if target.dialling and target.device == device]
 
     def pings_due(self, now: float) -> list[Address]:
         """Whom to ping now."""
         asked = [
             address
             for address, target in self.targets.items()
-            if target.ping_due <= now and target.device not in self._connected and _is_literal(address)
+            if not isinstance(address, Door)
+            and target.ping_due <= now
+            and target.device not in self._connected
+            and _is_literal(address)
         ][:PINGS_AT_ONCE]
         for address in asked:
             target = self.targets[address]
@@ -117,11 +138,11 @@ class Dialer:
             if target.device not in self._connected:
                 if not target.dialling:
                     moments.append(target.due)
-                if _is_literal(address):
+                if not isinstance(address, Door) and _is_literal(address):
                     moments.append(target.ping_due)
         return min(moments, default=None)
 
-    def answered(self, address: Address, now: float) -> bool:
+    def answered(self, address: Target, now: float) -> bool:
         """Somebody is there. True when a dial that is under way may be older than that, and should begin again."""
         target = self.targets.get(address)
         if target is None or target.device in self._connected:
@@ -129,7 +150,7 @@ class Dialer:
         target.due = min(target.due, now)
         return target.dialling
 
-    def reached(self, address: Address, device: DeviceId) -> None:
+    def reached(self, address: Target, device: DeviceId) -> None:
         """A dial led to a device that is a member."""
         target = self.targets.get(address)
         if target is not None:
@@ -138,7 +159,7 @@ class Dialer:
             target.dialling = False
             target.pause = FIRST_PAUSE
 
-    def failed(self, address: Address, now: float) -> None:
+    def failed(self, address: Target, now: float) -> None:
         target = self.targets.get(address)
         if target is not None:
             target.dialling = False
@@ -147,7 +168,7 @@ class Dialer:
             if target.told_by is not None and target.pause == LAST_PAUSE:
                 del self.targets[address]  # hearsay that leads nowhere; whoever knows better will say so again
 
-    def is_self(self, address: Address) -> None:
+    def is_self(self, address: Target) -> None:
         """The address is our own."""
         self._own.add(address)
         self.targets.pop(address, None)
@@ -158,19 +179,19 @@ class Dialer:
     def lost(self, device: DeviceId, now: float) -> None:
         """It was connected: look for it at once and often."""
         self._connected.discard(device)
-        for target in self.targets.values():
+        for address, target in self.targets.items():
             if target.device == device:
-                _begin(target, now)
+                _begin(address, target, now)
 
     def hurry(self, now: float) -> None:
         """Something changed (a new folder, a new network, a sleep): everybody is tried at once."""
         self._own.clear()  # an address that was ours may be another's now
-        for target in self.targets.values():
-            _begin(target, now)
+        for address, target in self.targets.items():
+            _begin(address, target, now)
 
 
-def _begin(target: Target, now: float) -> None:
-    target.due, target.pause = now, FIRST_PAUSE
+def _begin(address: Target, target: Trial, now: float) -> None:
+    target.due, target.pause = now + BEHIND if isinstance(address, Door) else now, FIRST_PAUSE
     target.ping_due, target.ping_pause = now, PING_PAUSE
     target.fresh_until = now + FRESH
 

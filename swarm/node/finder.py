@@ -20,11 +20,15 @@ from swarm.discovery.nearby import networks
 from swarm.errors import Unavailable
 from swarm.ids import DeviceId
 from swarm.net.echo import Echo
+from swarm.net.gateway import Gateway
+from swarm.net.nat_pmp import Protocol
 from swarm.node.absence import Absence
 from swarm.node.dialer import Dialer
 from swarm.node.own_address import own_addresses
 from swarm.node.seeker import Seeker
+from swarm.node.tellable import tellable
 from swarm.session.messages import MAX_PLACES, MAX_TOLD, Whereabouts
+from swarm.wire.hop import Door
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -37,6 +41,7 @@ if TYPE_CHECKING:
     from swarm.keys.hints import Hints
     from swarm.net.network import Network
     from swarm.node.address_book import AddressBook
+    from swarm.node.dialer import Target
     from swarm.node.peer import Peer
     from swarm.session.events import MembersTold
     from swarm.wire.lane import Link
@@ -85,18 +90,23 @@ class Finder:
         self._keys = keys
         self._make_peer = make_peer
         self._on_absence = on_absence
+        self.doors: Callable[[DeviceId], Iterable[Door]] = lambda _: ()  # where a device may be, at the relays in use
+        self.on_moved: Callable[[], None] = lambda: None  # this machine is reached elsewhere
+        self.on_wake: Callable[[], None] = lambda: None  # it slept, or its addresses changed
         self._loop = asyncio.get_running_loop()
         self._dialer = Dialer()
         self._echo = Echo(os.urandom(32))
         self._redial = asyncio.Event()
-        self._dials: dict[Address, tuple[asyncio.Task[None], float]] = {}
+        self._dials: dict[Target, tuple[asyncio.Task[None], float]] = {}
         self._network: Network | None = None
         self._group: asyncio.TaskGroup | None = None
         self._lan: Lan | None = None
+        self.gateway: Gateway | None = None
         self._hints = hints
         self._sources: dict[Address, str] = {}
         self.found: dict[DeviceId, str] = {}  # who was reached, and who had named the address
         self.on_relay_place: Callable[[Place], None] | None = None  # a member is to be had through a relay
+        self.relays: Callable[[], Iterable[tuple[Address, bytes]]] = tuple  # through which this device is to be had
         self._seeker = self._make_seeker(home) if config.dht and home is not None else None
 
     def begin(self, network: Network, group: asyncio.TaskGroup, addresses: Iterable[Address]) -> None:
@@ -112,12 +122,20 @@ class Finder:
         if self._config.lan:
             self._lan = Lan(network.address, addresses=self.addresses, keys=self._discovery_keys, on_found=self._found)
             group.create_task(self._lan.run())
+        host, port = network.address
+        if self._config.port_mapping and not ip_address(host).is_loopback:
+            wanted = [(Protocol.UDP, port), (Protocol.TCP, port)]
+            self.gateway = Gateway(wanted, self._mapped)
+            group.create_task(self.gateway.run())
         if self._seeker is not None:
             group.create_task(self._seeker.run(network.send_other, network.address))
 
     def addresses(self) -> tuple[Address, ...]:
         """Where this device can be dialled."""
-        return own_addresses(*self._network.address) if self._network is not None else ()
+        if self._network is None:
+            return ()
+        mapped = self.gateway.addresses() if self.gateway is not None else ()
+        return (*own_addresses(*self._network.address), *mapped)
 
     def know(self, addresses: Iterable[Address], device: DeviceId | None = None, source: str = "key") -> None:
         """These may lead to a member, to `device` where that is known. `source`: who says so."""
@@ -131,6 +149,16 @@ class Finder:
     def trouble(self) -> str:
         """Why nobody may be found, or ""."""
         return self._seeker.trouble if self._seeker is not None else ""
+
+    def announce(self) -> None:
+        """This device may be reached otherwise than before."""
+        if self._seeker is not None:
+            self._seeker.refresh()
+
+    def know_doors(self, doors: Iterable[Door], device: DeviceId | None = None) -> None:
+        """These may lead to a member, to `device` where that is known."""
+        self._dialer.know(doors, self._loop.time(), device)
+        self._redial.set()
 
     def hurry(self) -> None:
         """Everybody who is not connected is looked for at once."""
@@ -154,10 +182,14 @@ class Finder:
         """A session with a member has begun."""
         assert peer.device is not None
         assert peer.ready is not None
-        places = [peer.link.address, *_tellable(peer.ready.addresses, peer)]
+        places = [*_straight(peer), *tellable(peer.ready.addresses, peer)]
         self._book.met(peer.device, peer.ready.name, places, time.time())
         self.know(places, peer.device, "known")
+        self._dialer.identify(self.doors(peer.device), peer.device)
         self._dialer.connected(peer.device)
+        for target in self._dialer.needless(peer.device):
+            if target in self._dials:
+                self._dials[target][0].cancel()
         if not peer.link.dialled:
             self.found.pop(peer.device, None)  # it has found us
 
@@ -177,14 +209,14 @@ class Finder:
     def lost(self, peer: Peer) -> None:
         """A session with a member is over."""
         assert peer.device is not None
-        self.know([peer.link.address], peer.device, "known")  # the link may have followed it there
+        self.know(_straight(peer), peer.device, "known")  # the link may have followed it there
         self._dialer.lost(peer.device, self._loop.time())
 
     def told(self, peer: Peer, said: MembersTold) -> None:
         """A member says where members are."""
         now = self._loop.time()
         for device, addresses in said.members:
-            places = _tellable(addresses, peer)
+            places = tellable(addresses, peer)
             self._remember("member", places)
             if device == peer.device and peer.ready is not None:
                 self._book.met(device, peer.ready.name, places, time.time())
@@ -230,6 +262,7 @@ class Finder:
             bootstrap=[*config.bootstrap, *(relay.address for relay in config.relay)],
             nearby=self._nearby,
             addresses=self.addresses,
+            relays=lambda: self.relays(),
             in_company=lambda folder: any(folder in peer.folders for peer in self._peers.values()),
             on_found=self._found_far,
         )
@@ -264,18 +297,24 @@ class Finder:
         members = []
         for device in devices:
             entry = self._book.devices.get(device)
-            places = _tellable(entry.addresses, peer) if entry is not None else []
+            places = tellable(entry.addresses, peer) if entry is not None else []
             if places and (peer.device is None or device != peer.device.hex()):
                 members.append((bytes.fromhex(device), tuple(places[:MAX_PLACES])))
         if members and peer.session.tell(Whereabouts(folder, tuple(members[:MAX_TOLD]))):
             peer.flush()
 
     def _tell_of_ourselves(self) -> None:
+        self.on_moved()
         for peer in self._peers.values():
-            places = tuple(_tellable(self.addresses(), peer))[:MAX_PLACES]
+            places = tuple(tellable(self.addresses(), peer))[:MAX_PLACES]
             for folder in list(peer.folders)[:1]:
                 if peer.session.tell(Whereabouts(folder, ((self._own, places),))):
                     peer.flush()
+
+    def _mapped(self) -> None:
+        """The gateway leads others to us, or does so no more."""
+        self._disown()
+        self._tell_of_ourselves()
 
     # -- dialling
 
@@ -296,19 +335,20 @@ class Finder:
             if any(True for _ in self._keys()):
                 for address in self._dialer.pings_due(now):
                     self._network.send_other(self._echo.ping(address), address)
-                for address in self._dialer.due(now):
-                    self._dials[address] = self._group.create_task(self._dial(address)), now
+                for target in self._dialer.due(now):
+                    self._dials[target] = self._group.create_task(self._dial(target)), now
                 due = self._dialer.next_due()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(30.0 if due is None else max(SHORTEST_WAIT, due - now)):
                     await self._redial.wait()
 
-    async def _dial(self, address: Address) -> None:
+    async def _dial(self, address: Target) -> None:
         assert self._network is not None
         assert self._group is not None
         reached: DeviceId | None = None
         try:
-            link = await self._network.dial(*address)
+            dial = self._network.dial_door(address) if isinstance(address, Door) else self._network.dial(*address)
+            link = await dial
             del self._dials[address]  # from here on it is not begun again
             peer = self._make_peer(link)
             self._group.create_task(peer.run())
@@ -317,7 +357,7 @@ class Finder:
             if peer.is_self:
                 self._dialer.is_self(address)
         except Unavailable as error:
-            log.debug("%s:%s cannot be reached: %s", *address, error.message)
+            log.debug("%s cannot be reached: %s", address, error.message)
         except asyncio.CancelledError:  # the daemon ends; or the address answered a ping, and it begins again
             self._dialer.failed(address, self._loop.time())
             self._dialer.answered(address, self._loop.time())
@@ -327,7 +367,9 @@ class Finder:
             self._dials.pop(address, None)
         if reached is not None:
             self._dialer.reached(address, reached)
-            if reached in self._peers and self._peers[reached].link.address == address:
+            if isinstance(address, Door):
+                self.found[reached] = "relay"
+            elif reached in self._peers and self._peers[reached].link.address == address:
                 self.found[reached] = self._sources.get(address, "known")
         else:
             self._dialer.failed(address, self._loop.time())
@@ -358,18 +400,10 @@ class Finder:
             for peer in list(self._peers.values()):
                 peer.close("this device was away")
         self._network.wake()
+        self.on_wake()
         self.hurry()
 
 
-def _tellable(addresses: Iterable[Address], peer: Peer) -> list[Address]:
-    """What makes sense on both ends of a link: of loopback only what came or goes over loopback."""
-    local = ip_address(peer.link.address[0]).is_loopback
-    told = []
-    for host, port in addresses:
-        try:
-            address = ip_address(host)
-        except ValueError:  # the book is a file, and may say anything
-            continue
-        if not address.is_link_local and (local or not address.is_loopback):
-            told.append((host, port))
-    return told
+def _straight(peer: Peer) -> list[Address]:
+    """Where the link leads to, if that is the peer and not a relay."""
+    return [] if peer.link.route == "relayed" else [peer.link.address]

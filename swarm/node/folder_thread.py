@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from swarm.disk import marker
 from swarm.disk.database import CorruptDatabase, SqliteStore, fingerprint, set_aside
+from swarm.disk.device_rules import device_rules
 from swarm.disk.watcher import Watcher
 from swarm.errors import SwarmError, Unavailable
 from swarm.node.hands import DiskEffect, Hands
@@ -48,8 +49,6 @@ log = logging.getLogger("swarm.folder")
 MAX_BATCH = 512  # events in one step: one commit for a burst, and an end to each step
 HEALTH_INTERVAL = 2.0  # seconds between two looks at a folder whose disk is away
 IDLE_CHECKPOINT = 5.0  # seconds without an event before the database's log is written back, and the disk looked at
-DEVICE_RULES = "ignore"  # below .swarm
-MAX_RULES = 64 << 10  # bytes of it that are read
 
 NetworkEffect = Send | Ask | Serve | Accuse
 
@@ -213,7 +212,7 @@ class FolderThread:
             replace(self.identity, cloned=cloned),
             store,
             traits=hands.files.traits,
-            device_rules=self._device_rules(),
+            device_rules=device_rules(self.root),
             verify=hands.verify,
         )
         folder.start()
@@ -299,10 +298,3 @@ class FolderThread:
                 self._take(self._inbox.get(timeout=None if until is None else max(0.0, until - time.monotonic())), [])
             except queue.Empty:
                 return
-
-    def _device_rules(self) -> str:
-        try:
-            with open(os.path.join(self.root, ".swarm", DEVICE_RULES), encoding="utf-8", errors="replace") as file:
-                return file.read(MAX_RULES)
-        except OSError:
-            return ""

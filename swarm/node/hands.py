@@ -22,6 +22,7 @@ from swarm.index.record_codec import verify_record
 from swarm.sync.dirty import Dirty
 from swarm.sync.events import (
     ChunksStored,
+    DatabaseRead,
     DropTemp,
     Effect,
     Event,
@@ -32,6 +33,7 @@ from swarm.sync.events import (
     HistoryDropped,
     OperationsDone,
     PrepareTemp,
+    ReadDatabase,
     Run,
     Scan,
     ScanFailed,
@@ -59,7 +61,7 @@ HASH_BATCH = 16  # files that one job reads: handing over each by itself costs m
 HEALTH_SECONDS = 0.25  # between two looks at the folder while pieces of content are written
 VERIFY_PIECE = 64  # signatures that one thread checks in one go
 
-DiskEffect = Scan | Hash | Run | PrepareTemp | StoreChunks | StoreFiles | DropTemp | SweepTemps
+DiskEffect = Scan | Hash | ReadDatabase | Run | PrepareTemp | StoreChunks | StoreFiles | DropTemp | SweepTemps
 
 
 class Hands:
@@ -96,7 +98,7 @@ class Hands:
             match effect:
                 case Scan():
                     self._submit("scan", self._scan, [effect])
-                case Hash():
+                case Hash() | ReadDatabase():
                     hashes.append(effect)
                 case Run():
                     self._submit("install", self._install, [effect])
@@ -170,6 +172,9 @@ class Hands:
         return scanner.scan(self.files, effect.directory, self.healthy)
 
     def _hash(self, effect: Effect) -> Event:
+        if isinstance(effect, ReadDatabase):
+            self.reading = effect.database
+            return hasher.read_database(self.files, effect, self.chunk_key, self.healthy)
         assert isinstance(effect, Hash)
         self.reading = effect.path
         return hasher.read(self.files, effect, self.chunk_key)
@@ -238,6 +243,8 @@ def failed(effect: Effect, why: str) -> Event | None:
             return ScanFailed(directory, False, why)
         case Hash(path):
             return HashFailed(path, False, False, why)
+        case ReadDatabase(database):
+            return DatabaseRead(database, failure=HashFailed(database, False, False, why))
         case Run(operations):
             return OperationsDone(tuple(Result(operation, Outcome.FAILED, why=why) for operation in operations))
         case PrepareTemp(content):

@@ -53,6 +53,11 @@ class LaneChoice:
         self._due, self._deadline = math.inf, now + TRY_SECONDS
         return self._ways[self._next]
 
+    def begin_anew(self, now: float) -> None:
+        """The peer is reached another way: what failed before may work now."""
+        if self._ways and not self._lanes and self._deadline == math.inf:
+            self._next, self._due, self._pause = 0, now, FIRST_PAUSE
+
     def opened(self, lane: object, now: float) -> None:
         """A lane over TCP is up; the way that led to it is the one to try first the next time."""
         self._lanes[lane] = now

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from swarm.control.api import Api
 from swarm.control.server import serve
 from swarm.errors import Unavailable, UserError
+from swarm.keys.relay import RelayPass
 from swarm.net.endpoint import Endpoint
 from swarm.net.tcp_listener import TcpListener
 from swarm.node.log import begin
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("swarm.node")
 
-WITHOUT_EFFECT = ("relay", "up", "down")  # read from config.toml, so that a later version may use them
 SWITCH_INTERVAL = 0.001  # seconds; a thread back from a system call waits this long for one that computes, not 5 ms
 PORT_FILE = "port"  # in the home: the port that was free the last time, so that peers find us again
 
@@ -41,9 +41,9 @@ def run_daemon(home: Home, config: Config, on_ready: Callable[[], None], log_fil
 
     Raises UserError where it cannot begin.
     """
+    for relay in config.relay:
+        RelayPass.parse(relay.key)
     begin(config.log_level, log_file)
-    if idle := [key for key in WITHOUT_EFFECT if getattr(config, key)]:
-        log.warning("these settings have no effect in this version: %s", ", ".join(idle))
     sys.setswitchinterval(SWITCH_INTERVAL)
     asyncio.run(_run(home, config, on_ready))
     return 0
@@ -74,6 +74,7 @@ async def _listen(home: Home, config: Config, node: Node) -> Endpoint:
     if network.address[1] != port or not config.listen_given:
         with contextlib.suppress(OSError):
             (home.path / PORT_FILE).write_text(f"{network.address[1]}\n")
+    log.info("listening at %s port %d", *network.address)
     return network
 
 

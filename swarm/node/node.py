@@ -15,11 +15,17 @@ import swarm
 from swarm.errors import SwarmError, UserError
 from swarm.keys.certificate import Certificate
 from swarm.keys.device import DeviceKey
+from swarm.keys.relay import printed
 from swarm.keys.role import Role
+from swarm.net.rate import Bucket
 from swarm.node.address_book import AddressBook
 from swarm.node.finder import Finder
 from swarm.node.folder_thread import FolderThread
 from swarm.node.peer import Peer
+from swarm.node.preview import PreviewThread
+from swarm.node.relay_list import RelayList, learned
+from swarm.node.relays import Relays
+from swarm.node.rendezvous import Rendezvous
 from swarm.node.shared_folder import SharedFolder
 from swarm.session.rivals import Rival, keeps_newer
 from swarm.session.session import Session
@@ -27,15 +33,18 @@ from swarm.sync.events import Accuse, ScanWanted
 from swarm.sync.folder import Identity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from swarm.config import Config
+    from swarm.discovery.dht.place import Place
     from swarm.disk.home import FolderHome, Home
     from swarm.ids import DeviceId, FolderId
     from swarm.keys.chain import FolderKeys
+    from swarm.keys.hints import Hints
     from swarm.net.network import Network
     from swarm.net.tcp_listener import TcpListener
     from swarm.node.folder_thread import NetworkEffect
+    from swarm.node.mailbox import Mailbox
     from swarm.wire.lane import Link
 
 log = logging.getLogger("swarm.node")
@@ -59,6 +68,7 @@ class Node:
         self.name = name
         self.device = DeviceKey.create(home.seed)
         self.folders: dict[FolderId, SharedFolder] = {}
+        self.previews: dict[FolderId, PreviewThread] = {}  # of folders that somebody thinks of joining
         self.peers: dict[DeviceId, Peer] = {}
         self.book = AddressBook(home.path)
         self.stopping = asyncio.Event()
@@ -73,18 +83,34 @@ class Node:
         self._listener: TcpListener | None = None
         self._group: asyncio.TaskGroup | None = None
         self._readers = ThreadPoolExecutor(READERS, "serve")
+        self._up, self._down = (Bucket(rate) if rate else None for rate in (config.up, config.down))
         self._loop = asyncio.get_running_loop()
         self.finder = Finder(
             config,
             self.device.id,
             self.book,
             self.peers,
-            keys=lambda: [folder.keys for folder in self._active()],
+            keys=self._offered,
             make_peer=self._make_peer,
             on_absence=self._scan_all,
             hints=lambda: [folder.hints for folder in self._active()],
             home=home.path,
         )
+        self.relay_list = RelayList(home.path)
+        self.relays = Relays(
+            self.device,
+            [*config.relay, *self.relay_list.places],
+            keys=self._offered,
+            lonely=self._lonely,
+            on_change=self._reachable_otherwise,
+            on_found=self.finder.know_doors,
+        )
+        self.rendezvous = Rendezvous(self.relays, self.book, self.peers, self.finder)
+        self.finder.doors = self.relays.doors
+        self.finder.on_moved = self._reachable_otherwise
+        self.finder.on_wake = self.relays.check
+        self.finder.relays = self.relays.reserved
+        self.finder.on_relay_place = self._learn_place
 
     # -- life
 
@@ -97,7 +123,12 @@ class Node:
                 for home in self.home.folders():
                     self.open_folder(home, created=False)
                 hints = [address for folder in self.folders.values() for address in folder.hints.addresses]
+                network.own_addresses = self.finder.addresses
                 self.finder.begin(network, group, hints)
+                for folder in self.folders.values():
+                    self.learn_relays(folder.hints)
+                self.rendezvous.begin()
+                group.create_task(self.relays.run(network))
                 group.create_task(self._save_now_and_then())
                 on_ready()
                 await self.stopping.wait()
@@ -138,23 +169,36 @@ class Node:
 
     def start_folder(self, folder: SharedFolder, created: bool = False) -> None:
         """Its thread, and its part in each session."""
-        identity = Identity(
-            keys=folder.keys,
-            device=self.device,
-            name=self.name,
-            incarnation=(time.time_ns() // 1_000_000) << 20 | int.from_bytes(os.urandom(2), "big"),
-            cloned=False,
-            created=created,
-        )
+        identity = self._identity(folder.keys, created)
         folder.thread = FolderThread(
             folder.home, folder.root, identity, outlet=self._from_thread, on_status=self._status_changed
         )
         folder.thread.start()
-        self.finder.shared()
-        for peer in self._open:
-            peer.session.offer(folder.keys, self._certificate(folder.keys))
-            peer.flush()
+        self._offer(folder.keys)
         self._notify_soon()
+
+    def _offer(self, keys: FolderKeys) -> None:
+        self.finder.shared()
+        self.relays.refresh()
+        self.relays.hurry()
+        for peer in self._open:
+            peer.session.offer(keys, self._certificate(keys))
+            peer.flush()
+
+    def start_preview(self, keys: FolderKeys, root: str) -> PreviewThread:
+        """Takes part in the folder's conversation until `end_preview`, and touches nothing of `root`."""
+        preview = PreviewThread(self.home, root, self._identity(keys, created=False), self._from_thread)
+        self.previews[keys.folder_id] = preview
+        preview.start()
+        self._offer(keys)
+        return preview
+
+    async def end_preview(self, folder: FolderId) -> None:
+        for peer in self._open:
+            peer.withdraw(folder)
+        preview = self.previews.pop(folder)
+        self.finder.shared()
+        await asyncio.to_thread(preview.stop)
 
     async def halt_folder(self, folder: SharedFolder) -> None:
         """Takes it out of each session and ends its thread. Raises UserError where the thread does not end."""
@@ -193,6 +237,16 @@ class Node:
         await asyncio.to_thread(folder.home.set_paused, None)
         self.start_folder(folder)
 
+    def _identity(self, keys: FolderKeys, created: bool) -> Identity:
+        return Identity(
+            keys=keys,
+            device=self.device,
+            name=self.name,
+            incarnation=(time.time_ns() // 1_000_000) << 20 | int.from_bytes(os.urandom(2), "big"),
+            cloned=False,
+            created=created,
+        )
+
     def _certificate(self, keys: FolderKeys) -> bytes:
         if not keys.role.holds(Role.WRITE):
             return b""
@@ -202,16 +256,24 @@ class Node:
         """Those that are not paused."""
         return [folder for folder in self.folders.values() if folder.thread is not None]
 
+    def _offered(self) -> list[FolderKeys]:
+        """Of all that this device has a part in."""
+        previews = [preview.identity.keys for preview in self.previews.values()]
+        return [*(folder.keys for folder in self._active()), *previews]
+
+    def _inbox(self, folder: FolderId) -> Mailbox | None:
+        return self._thread(folder) or self.previews.get(folder)
+
     def _thread(self, folder: FolderId) -> FolderThread | None:
         known = self.folders.get(folder)
         return known.thread if known is not None else None
 
-    def _from_thread(self, thread: FolderThread, effects: list[NetworkEffect]) -> None:
+    def _from_thread(self, thread: Mailbox, effects: Sequence[NetworkEffect]) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is connected any more
             self._loop.call_soon_threadsafe(self._deliver, thread, effects)
 
-    def _deliver(self, thread: FolderThread, effects: list[NetworkEffect]) -> None:
-        if self._thread(thread.identity.keys.folder_id) is not thread:
+    def _deliver(self, thread: Mailbox, effects: Sequence[NetworkEffect]) -> None:
+        if self._inbox(thread.identity.keys.folder_id) is not thread:
             return  # it was halted since
         for effect in effects:
             peer = self.peers.get(effect.peer)
@@ -244,6 +306,34 @@ class Node:
             self.changes += 1
             self.changed.notify_all()
 
+    # -- relays
+
+    def learn_relays(self, hints: Hints) -> None:
+        """Those in the hints of a key."""
+        places = [learned(relay.host, relay.port, relay.key) for relay in hints.relays]
+        self.relays.learn(place for place in places if place is not None)
+
+    def _learn_place(self, place: Place) -> None:
+        """A relay at which a member is, as the DHT has it."""
+        found = learned(place.host, place.port, printed(place.relay_key))
+        if found is not None:
+            self.relays.learn([found])
+            self.relays.hurry()
+
+    def _lonely(self) -> list[FolderKeys]:
+        """Folders with nobody connected."""
+        met = {folder for peer in self.peers.values() for folder in peer.folders}
+        return [keys for keys in self._offered() if keys.folder_id not in met]
+
+    def _reachable_otherwise(self) -> None:
+        self.finder.announce()
+        self.rendezvous.changed()
+        self._notify_soon()
+
+    def _rerouted(self, peer: Peer) -> None:
+        log.info("%s: %s", peer.title, peer.link.route)
+        self._notify_soon()
+
     # -- peers
 
     def accept(self, link: Link) -> None:
@@ -262,23 +352,29 @@ class Node:
             device=self.device,
             name=self.name,
             nonce=self._nonce,
-            folders={folder.keys.folder_id: folder.keys for folder in self._active()},
-            certificates={folder.keys.folder_id: self._certificate(folder.keys) for folder in self._active()},
+            folders={keys.folder_id: keys for keys in self._offered()},
+            certificates={keys.folder_id: self._certificate(keys) for keys in self._offered()},
             binding=link.binding,
             dialled=link.dialled,
             random=os.urandom,
             addresses=self.finder.addresses(),
             software=swarm.__version__,
+            clock=int(time.time() * 1000),
         )
         peer = Peer(
             link,
             session,
             find=self._thread,
+            inbox=self._inbox,
             readers=self._readers,
             listener=self._listener,
+            up=self._up,
+            down=self._down,
             on_ready=self._peer_ready,
             on_joined=self._peer_joined,
             on_told=self.finder.told,
+            on_routes=self.rendezvous.told,
+            on_rerouted=self._rerouted,
             on_end=self._peer_ended,
         )
         self._open.add(peer)
@@ -303,12 +399,15 @@ class Node:
             rival.retire()
         self.peers[device] = peer
         self.finder.connected(peer)
+        self.rendezvous.connected(peer)
         log.info("%s is connected, %s", peer.title, peer.link.route)
         self._notify_soon()
         return True
 
     def _peer_joined(self, peer: Peer, folder: FolderId, role: Role) -> None:
         assert peer.device is not None
+        if folder in self.previews:
+            return  # whoever it is becomes an acquaintance by a join, not by a look
         self.book.joined(peer.device, folder, role.word)
         self.finder.joined(peer, folder)
         self._met.set()
@@ -321,6 +420,8 @@ class Node:
             del self.peers[device]
             self.book.seen(device, time.time())
             self.finder.lost(peer)
+            self.rendezvous.lost(peer)
+            self.relays.hurry()
             log.info("%s is gone%s", peer.title, f": {peer.failure}" if peer.failure else "")
             self._notify_soon()
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from swarm.errors import SwarmError, Unavailable
 from swarm.ids import FolderId, short
-from swarm.node.bulk import Answerer, Asker
+from swarm.net.rate import LimitedLane
+from swarm.node.bulk import ANSWER_BYTES, Answerer, Asker
 from swarm.node.tcp_lanes import TcpLanes
 from swarm.session.events import (
     Authenticated,
@@ -22,6 +23,7 @@ from swarm.session.events import (
     MembersTold,
     MessageReceived,
     PeerReady,
+    RoutesTold,
     TcpAsked,
     TcpOffered,
 )
@@ -33,9 +35,11 @@ if TYPE_CHECKING:
 
     from swarm.ids import DeviceId
     from swarm.keys.role import Role
+    from swarm.net.rate import Bucket
     from swarm.net.tcp_lane import TcpLane
     from swarm.net.tcp_listener import TcpListener
     from swarm.node.folder_thread import FolderThread
+    from swarm.node.mailbox import Mailbox
     from swarm.session.messages import AskTcp, OfferTcp
     from swarm.session.session import Session
     from swarm.wire.lane import Lane, Link
@@ -44,6 +48,7 @@ log = logging.getLogger("swarm.peer")
 
 READ_BYTES = 256 << 10
 ASKING_LANES = 2  # so that small files need not queue behind a large one
+SLOW_ANSWER_SECONDS = 2  # of our limited rate in one Data: the peer gives up after a minute without one
 HANDSHAKE_TIMEOUT = 5.0  # seconds
 UNSENT_LIMIT = 64 << 20  # bytes for the control lane that the peer does not take: it is stuck, and is dropped
 
@@ -57,11 +62,16 @@ class Peer:
         session: Session,
         *,
         find: Callable[[FolderId], FolderThread | None],
+        inbox: Callable[[FolderId], Mailbox | None],
         readers: Executor,
         listener: TcpListener | None,
+        up: Bucket | None,
+        down: Bucket | None,
         on_ready: Callable[[Peer], bool],
         on_joined: Callable[[Peer, FolderId, Role], None],
         on_told: Callable[[Peer, MembersTold], None],
+        on_routes: Callable[[Peer, RoutesTold], None],
+        on_rerouted: Callable[[Peer], None],
         on_end: Callable[[Peer], None],
     ) -> None:
         self.link = link
@@ -70,11 +80,16 @@ class Peer:
         self.device: DeviceId | None = None
         self.failure = ""  # why it ended, for people; "" while it runs or when the other side just left
         self.since = time.time()
-        self._find = find
+        self.skew: float | None = None  # seconds that its clock was ahead of ours, to a second or so
+        self._find = find  # for content, which a preview has nothing of
+        self._inbox = inbox
         self._readers = readers
+        self._up, self._down = up, down
         self._on_ready = on_ready
         self._on_joined = on_joined
         self._on_told = on_told
+        self._on_routes = on_routes
+        self._on_rerouted = on_rerouted
         self._on_end = on_end
         self.settled = asyncio.Event()  # we know who it is, or that it is nobody of ours
         self.is_self = False
@@ -117,7 +132,7 @@ class Peer:
         self.failure = self.failure or reason
         self.link.close(reason)
 
-    def deliver(self, thread: FolderThread, effect: Send | Ask | Serve) -> None:
+    def deliver(self, thread: Mailbox, effect: Send | Ask | Serve) -> None:
         """An effect of a folder's engine for this peer."""
         folder = thread.identity.keys.folder_id
         match effect:
@@ -130,8 +145,8 @@ class Peer:
                 else:
                     thread.post(FetchLost(effect.peer, effect.request))
             case Serve(lane=lane):
-                if lane in self._answerers:
-                    self._answerers[lane].serve(thread, effect)
+                if lane in self._answerers and (serving := self._find(folder)):
+                    self._answerers[lane].serve(serving, effect)
 
     def flush(self) -> None:
         """Lets go what the session wants to send."""
@@ -197,10 +212,12 @@ class Peer:
             case Authenticated(device):
                 self.device = device
                 self.link.trust()
+                self.link.on_route = self._rerouted
                 group.create_task(self._accept_lanes(group))
                 group.create_task(self._ask())
             case PeerReady():
                 self.ready = event
+                self.skew = event.clock / 1000 - time.time() if event.clock else None
                 kept = self._on_ready(self)
                 self.settled.set()
                 if not kept:
@@ -212,10 +229,12 @@ class Peer:
                 self._left(folder)
             case MembersTold():
                 self._on_told(self, event)
+            case RoutesTold():
+                self._on_routes(self, event)
             case MessageReceived(message):
                 folder = FolderId(message.folder)  # type: ignore[attr-defined]
-                if self.device is not None and folder in self._announced and (thread := self._find(folder)):
-                    thread.post(Received(self.device, message))
+                if self.device is not None and folder in self._announced and (inbox := self._inbox(folder)):
+                    inbox.post(Received(self.device, message))
             case TcpAsked(lanes):
                 self._tcp.asked(lanes)
             case TcpOffered():
@@ -229,12 +248,18 @@ class Peer:
                 self.failure = self.failure or reason
                 raise _Ended
 
+    def _rerouted(self) -> None:
+        """The link takes another route."""
+        if self.ready is not None:
+            self._tcp.rerouted()
+            self._on_rerouted(self)
+
     def _joined(self, folder: FolderId, role: Role) -> None:
-        thread = self._find(folder)
-        if thread is None or self.device is None or self.ready is None:
+        inbox = self._inbox(folder)
+        if inbox is None or self.device is None or self.ready is None:
             return
         self._announced.add(folder)
-        thread.post(MemberUp(self.device, self.ready.name, role))
+        inbox.post(MemberUp(self.device, self.ready.name, role))
         self._on_joined(self, folder, role)
 
     def _left(self, folder: FolderId) -> None:
@@ -242,8 +267,8 @@ class Peer:
             self._announced.discard(folder)
             for askers in (self._askers, self._tcp_askers):
                 askers[:] = [asker for asker in askers if not asker.abandon(folder)]
-            if thread := self._find(folder):
-                thread.post(MemberDown(self.device))
+            if inbox := self._inbox(folder):
+                inbox.post(MemberDown(self.device))
 
     @property
     def bulk(self) -> str:
@@ -277,7 +302,9 @@ class Peer:
         assert self.device is not None
         self._lanes_accepted += 1
         number = self._lanes_accepted
-        answerer = Answerer(self.device, number, lane, self._find_joined, self._readers)
+        limited = LimitedLane(lane, up=self._up)
+        most = ANSWER_BYTES if self._up is None else min(ANSWER_BYTES, SLOW_ANSWER_SECONDS * self._up.rate)
+        answerer = Answerer(self.device, number, limited, self._find_joined, self._readers, most)
         self._answerers[number] = answerer
         try:
             await answerer.run()
@@ -294,7 +321,8 @@ class Peer:
                 asker = _least_loaded(self._tcp_askers) or _least_loaded(self._askers)
                 if asker is None or (asker in self._askers and asker.load and len(self._askers) < ASKING_LANES):
                     assert self.device is not None
-                    asker = Asker(self.device, await self.link.open_lane(), self._find)
+                    limited = LimitedLane(await self.link.open_lane(), down=self._down)
+                    asker = Asker(self.device, limited, self._find)
                     self._askers.append(asker)
                     lanes.create_task(self._take_answers(asker, self._askers))
                 if folder in self._announced:  # else it was withdrawn while the lane was opened
@@ -324,7 +352,7 @@ class Peer:
 
     async def _fetch_until_lost(self, lane: TcpLane) -> None:
         assert self.device is not None
-        asker = Asker(self.device, lane, self._find)
+        asker = Asker(self.device, LimitedLane(lane, down=self._down), self._find)
         self._tcp_askers.append(asker)
         log.info("%s: content comes over TCP", self.title)
         try:

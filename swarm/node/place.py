@@ -26,10 +26,10 @@ def make_root(path: str) -> str:
         raise UserError(
             f"{path} cannot be created: {error.strerror}", "choose a place that you may write to"
         ) from error
-    return _checked_root(path)
+    return checked_root(path)
 
 
-def _checked_root(path: str) -> str:
+def checked_root(path: str) -> str:
     root = os.path.realpath(path)
     if not os.path.isdir(root):
         raise UserError(f"{path} is not a directory", "name a directory", EXIT_USAGE)
@@ -47,12 +47,7 @@ def join_root(path: str | None, name: str, merge: bool) -> str:
     if files and path is None:
         raise UserError(f"{chosen} has files already", "name the directory to merge with", EXIT_USAGE)
     if files and not merge:
-        raise UserError(
-            f"{chosen} has files already ({len(files)} at its top). Joining merges: nothing is deleted, and of files "
-            "that differ both are kept",
-            "swarm join --yes merges without asking",
-            EXIT_HELD,
-        )
+        raise UserError(f"{chosen} has files already", "swarm join --yes merges without asking", EXIT_HELD)
     return make_root(str(chosen))
 
 
@@ -81,7 +76,7 @@ def move_root(old: str, new: str, folder: FolderId) -> str:
     if there == folder and here and not os.path.samefile(old, new):
         raise UserError(f"{old} and {new} both hold this folder", "remove the copy that is not to be kept in step")
     if there == folder:
-        return _checked_root(new)
+        return checked_root(new)
     if there is not None:
         raise UserError(f"{new} is another shared folder", "name a place that is free")
     if not here:
@@ -99,4 +94,4 @@ def move_root(old: str, new: str, folder: FolderId) -> str:
         if error.errno == errno.ENOENT:
             hint = f"make {os.path.dirname(new)} first"
         raise UserError(f"{old} cannot be moved to {new}: {error.strerror}", hint) from error
-    return _checked_root(new)
+    return checked_root(new)

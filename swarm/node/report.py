@@ -27,6 +27,8 @@ class Connection:
     address: tuple[str, int]
     rtt: float | None  # seconds
     bulk: str  # what carries content: "tcp" or "quic"
+    via: str | None = None  # how the relay in use is reached: "udp" or "tcp"
+    relay: str | None = None  # that relay, HOST:PORT
     found: str | None = None  # whose word led to it, as Finder.found has it; None: it has found us
 
 
@@ -82,6 +84,8 @@ def state_of(report: FolderReport) -> tuple[str, str | None]:
     if status.local_changes:
         count = "1 local change" if status.local_changes == 1 else f"{status.local_changes} local changes"
         return "held", f"{count}, which this device's read-only key cannot share; swarm revert undoes them"
+    if status.put_off:
+        return "in-sync", f"{status.put_off} is written to all the time, and is sent when it rests, or now and then"
     return "in-sync", report.watch or None
 
 
@@ -97,7 +101,7 @@ def missing_for(report: FolderReport, *, device: str | None, peers: int, barrier
         missing.append(status.health)
     if status.holding:
         missing.append("this device has not heard any member yet")
-    elif status.barrier < barrier or not status.settled or status.scanning:
+    elif status.barrier < barrier or status.scanning:
         missing.append("this device is still looking at its files")
     if status.need_files:
         missing.append(f"this device needs {_files(status.need_files)}")
@@ -121,6 +125,7 @@ def folder_object(report: FolderReport) -> dict[str, Any]:
     """One folder of `swarm status --json`."""
     state, why = state_of(report)
     status = report.status
+    cannot = status.cannot if status and not status.health else ()  # of a disk that is away, nothing can be said
     return {
         "id": report.folder,
         "name": report.name,
@@ -134,8 +139,8 @@ def folder_object(report: FolderReport) -> dict[str, Any]:
         "bytes": status.bytes if status else 0,
         "need_files": status.need_files if status else 0,
         "need_bytes": status.need_bytes if status else 0,
-        "cannot": status.cannot_count if status else 0,
-        "cannot_paths": [{"path": path, "why": why} for path, why in status.cannot] if status else [],
+        "cannot": status.cannot_count if status and cannot else 0,
+        "cannot_paths": [{"path": path, "why": why} for path, why in cannot],
         "conflicts": status.conflicts if status else 0,
         "local_changes": status.local_changes if status else 0,
         "changed_paths": list(status.changed_paths) if status else [],
@@ -146,6 +151,7 @@ def folder_object(report: FolderReport) -> dict[str, Any]:
 
 def _peer_objects(report: FolderReport) -> list[dict[str, Any]]:
     connected = {member.peer.hex(): member for member in report.status.members} if report.status else {}
+    behind = {peer.hex(): count for peer, count in report.status.behind.items()} if report.status else {}
     rows = []
     for device in dict.fromkeys([*connected, *report.members]):
         member, known = connected.get(device), report.members.get(device)
@@ -158,8 +164,12 @@ def _peer_objects(report: FolderReport) -> list[dict[str, Any]]:
                 "role": member.role.word if member else known.folders.get(report.folder, "") if known else "",
                 "connected": member is not None,
                 "in_sync": member is not None and member.identical,
+                "need_files": member.need_files if member else 0,
                 "need_bytes": member.need_bytes if member else 0,
+                "behind": 0 if member is not None and member.identical else behind.get(device),
                 "route": connection.route if connection else None,
+                "via": connection.via if connection else None,
+                "relay": connection.relay if connection else None,
                 "bulk": connection.bulk if connection else None,
                 "found": connection.found if connection else None,
                 "address": _address(connection.address) if connection else None,

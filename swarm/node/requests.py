@@ -16,19 +16,22 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 import swarm
 from swarm.config import described
-from swarm.control.daemon import Done, Shared, Waited
+from swarm.control.daemon import Done, Preview, Shared, Waited
 from swarm.disk import marker, service
 from swarm.errors import EXIT_FAILED, EXIT_HELD, EXIT_NOT_FOUND, EXIT_USAGE, UserError
 from swarm.keys.chain import FolderKeys
-from swarm.keys.hints import Hints, directory_name, format_invitation, parse_invitation
+from swarm.keys.hints import Hints, directory_name, format_invitation, parse_joinable
 from swarm.keys.role import Role
+from swarm.node.checkup import checkup
 from swarm.node.history_requests import HistoryRequests
-from swarm.node.place import join_root, make_root, marker_of, move_root
+from swarm.node.place import checked_root, join_root, make_root, marker_of, move_root
+from swarm.node.relay_requests import RelayRequests
 from swarm.node.report import Connection, FolderReport, folder_object, missing_for
 from swarm.sync.events import ScanWanted
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+    from pathlib import Path
 
     from swarm.node.node import Node
     from swarm.node.shared_folder import SharedFolder
@@ -61,6 +64,8 @@ class Requests:
     def __init__(self, node: Node) -> None:
         self._node = node
         self.past = HistoryRequests(node.folders, node.changed)
+        configured = frozenset(relay.public for relay in node.config.relay)
+        self.relaying = RelayRequests(node.relay_list, node.relays, configured)
         self.turn = asyncio.Lock()  # of those who take a folder apart
 
     async def stop(self) -> None:
@@ -79,16 +84,11 @@ class Requests:
         return self._shared(await self._add(keys, root, printed, created=True))
 
     async def join(self, invitation: str, path: str | None, merge: bool) -> Shared:
-        printed, hints = parse_invitation(invitation)
-        if printed.role not in (Role.WRITE, Role.READ):
-            raise UserError(
-                f"this is a {printed.role.word} key, and joining with one is not there yet",
-                "join with a write key (swarmw1…) or a read-only key (swarmr1…)",
-            )
+        printed, hints = parse_joinable(invitation)
         keys = FolderKeys.from_printed(printed)
         known = self._node.folders.get(keys.folder_id)
         if known is not None:
-            if not known.keys.role.holds(printed.role):
+            if not known.keys.role.holds(keys.role):
                 raise UserError(
                     f"this folder is on this device already, at {known.root}, with a {known.keys.role.word} key",
                     "a better key for it is not taken up yet; another device can join with this one",
@@ -106,26 +106,47 @@ class Requests:
         folder = await self._add(keys, root, invitation, created=False)
         self._node.finder.hurry()
         self._node.finder.know(folder.hints.addresses)
-        online = await self._first_member(folder)
-        if online:
-            note = f"Joined {folder.name} at {root}, with {online}."
-        else:
-            note = f"Joined {folder.name} at {root}. Nobody else is online yet; it goes on by itself when somebody is."
-        return self._shared(folder, note)
+        self._node.learn_relays(folder.hints)
+        if online := await self._first_member(folder):
+            return self._shared(folder, f"{online} is online.")
+        return self._shared(folder, "Nobody else is online yet; it goes on by itself when somebody is.")
+
+    async def preview(self, invitation: str, path: str) -> Preview:
+        printed, hints = parse_joinable(invitation)
+        keys = FolderKeys.from_printed(printed)
+        root = await asyncio.to_thread(checked_root, path)
+        self._refuse_overlap(root)
+        await self._refuse_other(root, keys)
+        if keys.folder_id in self._node.folders:
+            raise UserError(f"this folder is on this device already, at {self._node.folders[keys.folder_id].root}")
+        if keys.folder_id in self._node.previews:
+            raise UserError("somebody is asking for this very preview", "try again in a moment")
+        preview = self._node.start_preview(keys, root)
+        try:
+            self._node.finder.hurry()
+            self._node.finder.know(hints.addresses)
+            self._node.learn_relays(hints)
+            return await asyncio.wrap_future(preview.answer)
+        except OSError as error:
+            raise UserError(f"{root} cannot be looked through: {error.strerror}", "see to its permissions") from error
+        finally:
+            await self._node.end_preview(keys.folder_id)
 
     async def _add(self, keys: FolderKeys, root: str, printed: str, created: bool) -> SharedFolder:
-        found = await asyncio.to_thread(marker_of, root)
-        if found not in (None, keys.folder_id):
-            raise UserError(
-                f"{root} is shared already, as another folder",
-                f"if it is not any more, remove {root}/.swarm/{marker.MARKER} and try again",
-            )
+        await self._refuse_other(root, keys)
         await asyncio.to_thread(marker.lay_out, root, keys.folder_id)
         home = await asyncio.to_thread(self._node.home.add_folder, keys.folder_id, printed, root)
         folder = self._node.open_folder(home, created)
         if folder is None:
             raise UserError("the folder cannot be opened", "the log has the details", EXIT_FAILED)
         return folder
+
+    async def _refuse_other(self, root: str, keys: FolderKeys) -> None:
+        if await asyncio.to_thread(marker_of, root) not in (None, keys.folder_id):
+            raise UserError(
+                f"{root} is shared already, as another folder",
+                f"if it is not any more, remove {root}/.swarm/{marker.MARKER} and try again",
+            )
 
     def _refuse_overlap(self, root: str, apart_from: SharedFolder | None = None) -> None:
         for folder in self._node.folders.values():
@@ -151,6 +172,9 @@ class Requests:
     def _shared(self, folder: SharedFolder, *notes: str) -> Shared:
         addresses = self._node.finder.addresses()
         where = ", ".join(f"{host}:{port}" for host, port in addresses)
+        outside = (
+            "from anywhere through a relay" if self._node.relays.is_reachable() else "from outside if that port is open"
+        )
         role = min(folder.keys.role, Role.WRITE)
         allows = "read and change" if role is Role.WRITE else "read, and not change,"
         return Shared(
@@ -161,18 +185,25 @@ class Requests:
             notes=(
                 *notes,
                 f"Anyone with this key can {allows} {folder.name}.",
-                f"This device listens at {where}: within reach of its network, and from outside if that port is open.",
-                *(() if service.installed(self._node.home.path) else (NO_SERVICE,)),
+                f"This device listens at {where}: within reach of its network, and {outside}.",
+                *(() if _is_started_by_itself(self._node.home.path) else (NO_SERVICE,)),
             ),
         )
 
     def _printed(self, folder: SharedFolder, role: Role) -> str:
-        hints = Hints(addresses=self._node.finder.addresses(), name=folder.name)
+        hints = Hints(self._node.finder.addresses(), self._node.relays.hints(), folder.name)
         return format_invitation(folder.keys.printed(role), hints)
 
     @_in_turn
-    async def leave(self, path: str) -> Done:
+    async def leave(self, path: str, agreed: bool) -> Done:
         folder = self._find_root(path)
+        if folder.keys.role is Role.OWNER and not agreed:
+            raise UserError(
+                f"this device holds the owner key of {folder.name}, and leaving forgets it: no other key can ever say "
+                "who else may have the folder",
+                f"swarm key --owner {folder.root} prints it; keep it, then leave with --yes",
+                EXIT_HELD,
+            )
         await self._node.halt_folder(folder)
         try:
             marked = await asyncio.to_thread(marker.remove, folder.root)
@@ -255,6 +286,9 @@ class Requests:
                     yield "folder", folder
             known = now
 
+    async def doctor(self) -> dict[str, Any]:
+        return checkup(self._node)
+
     async def config(self) -> dict[str, Any]:
         return described(self._node.config, str(self._node.home.path), self._node.name)
 
@@ -270,6 +304,7 @@ class Requests:
                 ],
                 "dht": self._node.finder.dht(),
             },
+            "relays": self._node.relays.report(),
             "folders": [folder_object(self._report(folder)) for folder in self._node.folders.values()],
         }
 
@@ -290,6 +325,8 @@ class Requests:
                     peer.link.address,
                     peer.link.round_trip(),
                     peer.bulk,
+                    peer.link.via,
+                    peer.link.relay,
                     self._node.finder.found.get(device),
                 )
                 for device, peer in self._node.peers.items()
@@ -331,3 +368,8 @@ class Requests:
         if os.path.realpath(path) != folder.real and path != folder.root:
             raise UserError(f"{path} is inside the shared folder {folder.root}", "name that one", EXIT_USAGE)
         return folder
+
+
+def _is_started_by_itself(home: Path) -> bool:
+    """By a service, or as the one process of a container, whose runtime sees to that."""
+    return service.installed(home) or os.getpid() == 1

@@ -59,12 +59,14 @@ class Seeker:
         bootstrap: Iterable[Address],
         nearby: Callable[[], Iterable[Address]],
         addresses: Callable[[], Iterable[Address]],
+        relays: Callable[[], Iterable[tuple[Address, bytes]]],
         in_company: Callable[[FolderId], bool],
         on_found: Callable[[tuple[Place, ...]], None],
     ) -> None:
         """`bootstrap`: the configuration's nodes; `nearby`: addresses at which there may be more.
 
-        `addresses`: where this device is. `in_company`: is a member of the folder connected?
+        `addresses`: where this device is. `relays`: through which it can be reached, and their keys. `in_company`: is a
+        member of the folder connected?
         """
         self._device = device
         self._home = home
@@ -72,12 +74,13 @@ class Seeker:
         self._bootstrap = tuple(bootstrap)
         self._nearby = nearby
         self._addresses = addresses
+        self._relays = relays
         self._in_company = in_company
         self._on_found = on_found
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
         self._searches: dict[bytes, _Search] = {}
-        self._told: tuple[Address, ...] = ()  # what was announced
+        self._told: tuple[object, ...] = ()  # what was announced
         self._dht: Dht | None = None
 
     def datagram(self, data: bytes, address: Address) -> None:
@@ -139,7 +142,7 @@ class Seeker:
             self._changed.clear()
             now = self._loop.time()
             dht.know(self._nearby())
-            here = tuple(self._addresses())
+            here = (*self._addresses(), *self._relays())
             if here != self._told:
                 self._told = here
                 dht.moved()
@@ -173,7 +176,8 @@ class Seeker:
     def _places(self) -> list[Place]:
         from swarm.discovery.dht.place import Place
 
-        return [Place(*address) for address in self._addresses()]
+        through = [Place(*address, key) for address, key in self._relays()]
+        return [*through, *(Place(*address) for address in self._addresses())]
 
 
 def _versions(host: str) -> tuple[int, ...]:

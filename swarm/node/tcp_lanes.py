@@ -89,6 +89,15 @@ class TcpLanes:
             except TimeoutError:
                 continue
 
+    def rerouted(self) -> None:
+        """The link takes another route. TCP that went where it cannot go any more is not waited for."""
+        if self._reachable():
+            self._choice.begin_anew(self._loop.time())
+            self._changed.set()
+        else:
+            for lane in list(self._lanes):
+                lane.abort()
+
     def close(self) -> None:
         """The link is no more, and with it all that it has arranged."""
         self._closed = True
@@ -177,8 +186,8 @@ class TcpLanes:
                 self._guests -= unused
 
     def _reachable(self) -> bool:
-        """Whether the link's address is the peer's, and not that of a relay."""
-        return self._link.route != "relayed"
+        """Whether TCP leads where the link does: not to a relay's address, nor through a hole that UDP has punched."""
+        return self._link.route == "direct"
 
     def _opened(self, lane: TcpLane) -> None:
         """A lane that we fetch over is up."""

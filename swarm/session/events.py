@@ -39,6 +39,7 @@ class PeerReady:
     version: int  # of the protocol: the highest that both sides speak
     software: str
     addresses: tuple[Address, ...]  # where the peer says it listens; unproved
+    clock: int = 0  # milliseconds since 1970 by its clock when the session began; 0: not told
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,15 @@ class MembersTold:
 
     folder: FolderId
     members: tuple[tuple[DeviceId, tuple[Address, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RoutesTold:
+    """The peer says how it may be reached. Unproved; the link pings before it uses any of it."""
+
+    own: tuple[Address, ...]  # where it listens
+    seen: tuple[Address, ...]  # where its packets come from
+    relays: tuple[tuple[Address, bytes], ...]  # with their public keys, 32 bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +129,7 @@ Event: TypeAlias = (
     | MemberJoined
     | MemberLeft
     | MembersTold
+    | RoutesTold
     | MessageReceived
     | TcpAsked
     | TcpOffered

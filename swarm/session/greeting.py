@@ -25,10 +25,12 @@ class Versions(NamedTuple):
 VERSIONS: Final = Versions(1, 1)  # what this code speaks
 
 
-def hello(name: str, software: str, nonce: bytes, addresses: Iterable[Address], versions: Versions) -> SessionHello:
-    """Ours: made to fit, since a host's name may be anything and its addresses may be many."""
+def hello(
+    name: str, software: str, nonce: bytes, addresses: Iterable[Address], versions: Versions, clock: int = 0
+) -> SessionHello:
+    """Ours: made to fit, since a host's name may be anything and its addresses may be many. clock: ms since 1970."""
     told = tuple(address for address in addresses if is_address(*address))[:MAX_ADDRESSES]
-    return SessionHello(*versions, presentable(software), presentable(name), nonce, told)
+    return SessionHello(*versions, presentable(software), presentable(name), nonce, told, clock)
 
 
 def agree(ours: Versions, theirs: Versions) -> int | None:

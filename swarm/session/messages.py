@@ -22,6 +22,9 @@ MAX_VERSION: Final = 2**16 - 1
 MAX_TOLD: Final = 32  # members in one Whereabouts
 MAX_PLACES: Final = 8  # addresses of one of them: as many as are kept of one
 
+MAX_RELAYS: Final = 4  # at which one device is registered: one in use, and some in reserve
+RELAY_KEY_BYTES: Final = 32
+
 TOKEN_BYTES: Final = 32
 MAX_TOKENS: Final = 4  # connections over TCP that one offer invites to
 
@@ -41,6 +44,7 @@ class SessionHello:
     addresses: Annotated[
         tuple[tuple[Annotated[str, AtMost(MAX_HOST)], Annotated[int, UpTo(65535)]], ...], AtMost(MAX_ADDRESSES)
     ]
+    clock: Annotated[int, UpTo(2**63 - 1)] = 0  # milliseconds since 1970 when the session began; 0: not told
 
 
 @message(SESSION_MESSAGES, 2)
@@ -110,3 +114,27 @@ class Whereabouts:
         ],
         AtMost(MAX_TOLD),
     ]
+
+
+_PLACES = Annotated[
+    tuple[tuple[Annotated[str, AtMost(MAX_HOST)], Annotated[int, UpTo(65535)]], ...], AtMost(MAX_PLACES)
+]
+
+
+@message(SESSION_MESSAGES, 9)
+class Routes:
+    """How the sender may be reached, so that this link finds the best way. Said at first, and when it changes."""
+
+    own: _PLACES  # where it listens: its interfaces, and ports that its router maps to it
+    seen: _PLACES  # where others see its packets come from
+    relays: Annotated[
+        tuple[
+            tuple[
+                Annotated[str, AtMost(MAX_HOST)],
+                Annotated[int, UpTo(65535)],
+                Annotated[bytes, Exactly(RELAY_KEY_BYTES)],
+            ],
+            ...,
+        ],
+        AtMost(MAX_RELAYS),
+    ]  # at which it can be reached: their addresses and public keys

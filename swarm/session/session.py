@@ -30,6 +30,7 @@ from swarm.session.events import (
     MembersTold,
     MessageReceived,
     PeerReady,
+    RoutesTold,
     TcpAsked,
     TcpOffered,
 )
@@ -44,6 +45,7 @@ from swarm.session.messages import (
     Member,
     Offer,
     OfferTcp,
+    Routes,
     SessionHello,
     Whereabouts,
     Withdraw,
@@ -87,13 +89,15 @@ class Session:
         addresses: Iterable[Address] = (),
         versions: Versions = VERSIONS,
         software: str = swarm.__version__,
+        clock: int = 0,
     ) -> None:
         """`nonce`: 8 bytes drawn once a process. `certificates`: needed where our keys give write. `binding`: 32 bytes.
 
-        `random(n)` gives n random bytes. `addresses`: where we listen, which the peer may tell others.
+        `random(n)` gives n random bytes. `addresses`: where we listen, which the peer may tell others. `clock`: ms
+        since 1970, so that the peer can tell its user when the two disagree.
         """
         self.state = State.STRANGER
-        self._hello = greeting.hello(name, software, nonce, addresses, versions)
+        self._hello = greeting.hello(name, software, nonce, addresses, versions, clock)
         self._versions = versions
         sides = Sides(*((DIALLER, LISTENER) if dialled else (LISTENER, DIALLER)), binding)
         self._membership = Membership(folders, certificates, sides, random)
@@ -155,6 +159,11 @@ class Session:
         self._say([message])
         return True
 
+    def tell_routes(self, message: Routes) -> None:
+        """Says how we may be reached. Lost before the peer has introduced itself."""
+        if self.state is State.INTRODUCED:
+            self._say([message])
+
     def offer(self, keys: FolderKeys, certificate: bytes = b"") -> None:
         """From now on we take part in this folder too, or with other keys. The peer learns of it only if it has it."""
         self._say(self._membership.offer(keys, certificate))
@@ -207,8 +216,7 @@ class Session:
             close = Close(Cause.INCOMPATIBLE, self._refusal(theirs, ours_is_old))
             return [Incompatible(peer, name, software, ours_is_old), *self._end(close)]
         self.state = State.INTRODUCED
-        addresses = tuple(dict.fromkeys(address for address in hello.addresses if greeting.is_address(*address)))
-        return [PeerReady(peer, name, hello.nonce, version, software, addresses)]
+        return [PeerReady(peer, name, hello.nonce, version, software, _addresses(hello.addresses), hello.clock)]
 
     def _converse(self, payload: bytes) -> list[Event]:
         message = (SESSION_MESSAGES if _number(payload) <= LAST_NUMBER else FOLDER_MESSAGES).unpack(payload)
@@ -223,6 +231,8 @@ class Session:
                 return [TcpOffered(port, fingerprint, tokens, fetches)]
             case Whereabouts():
                 return self._take_whereabouts(message)
+            case Routes():
+                return [_routes_told(message)]
             case SessionHello():
                 raise BadPeer("it introduced itself twice")
             case Unknown():
@@ -235,10 +245,7 @@ class Session:
         folder = FolderId(message.folder)
         if not self._membership.admits(folder):
             return []
-        members = tuple(
-            (DeviceId(device), tuple(place for place in dict.fromkeys(places) if greeting.is_address(*place)))
-            for device, places in message.members
-        )
+        members = tuple((DeviceId(device), _addresses(places)) for device, places in message.members)
         return [MembersTold(folder, members)]
 
     def _refusal(self, theirs: Versions, ours_is_old: bool) -> str:
@@ -258,6 +265,16 @@ class Session:
     def _send_payload(self, payload: bytes) -> None:
         if payload and self.state is not State.CLOSED:
             self._unsent += frame(payload)
+
+
+def _routes_told(message: Routes) -> RoutesTold:
+    relays = tuple(((host, port), key) for host, port, key in message.relays if greeting.is_address(host, port))
+    return RoutesTold(_addresses(message.own), _addresses(message.seen), relays)
+
+
+def _addresses(places: Iterable[Address]) -> tuple[Address, ...]:
+    """Those that are addresses, once each."""
+    return tuple(place for place in dict.fromkeys(places) if greeting.is_address(*place))
 
 
 def _number(payload: bytes) -> int:

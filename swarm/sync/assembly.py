@@ -34,7 +34,9 @@ class Assembly:
     chunks: tuple[ChunkRef, ...] = ()
     missing: dict[int, None] = field(default_factory=dict)  # indexes of chunks neither present nor asked for, in order
     asked: set[int] = field(default_factory=set)  # indexes of chunks asked for
+    stored: int = 0  # bytes of its chunks that are in the temp
     waiting: bool = False  # WHOLE, NODES: a request is out
+    sources: frozenset[str] = frozenset()  # PREPARING: files of ours that are being read for it
 
     @property
     def temp(self) -> str:

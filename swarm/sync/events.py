@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from swarm.sync.dirty import Dirty
     from swarm.sync.files import Stat
     from swarm.sync.operation import Operation, Result
-    from swarm.sync.store import ChunkPlace
+    from swarm.sync.store import ChunkPlace, Local
 
 # -- events: from the disk
 
@@ -60,6 +60,17 @@ class HashFailed:
     gone: bool
     why: str
     stat: Stat | None = None  # unsettled: what it is now
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseRead:
+    """The files of a database, as they were at one moment. `failure`: there was no such moment, or one of them cannot
+    be read."""
+
+    database: str
+    there: tuple[str, ...] = ()  # those of the paths asked for that exist
+    files: tuple[Hashed, ...] = ()  # those of them that had to be read
+    failure: HashFailed | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +206,7 @@ Event = Union[
     ScanFailed,
     Hashed,
     HashFailed,
+    DatabaseRead,
     Health,
     OperationsDone,
     TempPrepared,
@@ -228,6 +240,15 @@ class Hash:
 
     path: str
     stat: Stat
+
+
+@dataclass(frozen=True, slots=True)
+class ReadDatabase:
+    """Read what belongs to one database, all as it is at one moment."""
+
+    database: str
+    paths: tuple[str, ...]
+    known: tuple[tuple[str, Local], ...]  # what need not be read if it is still this
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,6 +365,7 @@ class Note:
 Effect = (
     Scan
     | Hash
+    | ReadDatabase
     | Run
     | PrepareTemp
     | StoreChunks

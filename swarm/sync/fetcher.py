@@ -7,7 +7,7 @@ are asked for by content id, many to a request; larger ones by the nodes of thei
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 from swarm.content.chunk import MIN_CHUNK, ChunkRef
@@ -16,6 +16,7 @@ from swarm.errors import BadPeer, SwarmError
 from swarm.sync.assembly import Assembly, Request, Stage, temp_of
 from swarm.sync.backlog import Backlog
 from swarm.sync.events import Accuse, Ask, DropTemp, PrepareTemp, StoreChunks, StoreFiles
+from swarm.sync.lacking import Lacking
 from swarm.wire.messages import What
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from swarm.ids import ContentId, DeviceId
     from swarm.sync.events import ChunksStored, DataArrived, Effect, FilesStored, TempPrepared
     from swarm.sync.store import Store
+    from swarm.wire.messages import State
 
 MAX_OUTSTANDING = 8 << 20  # bytes asked of one member and not answered: a second of 64 Mbit/s
 MAX_ACTIVE = 1024  # contents being gathered at once
@@ -32,7 +34,7 @@ MAX_REQUESTS = 32  # requests out with one member: it takes no more than 64 on a
 MAX_REQUEST = 1 << 20  # bytes in one request, so that an answer comes in good time
 MAX_REQUEST_FILES = 128  # small files in one request
 NODE_COST = 8 << 10  # bytes that a manifest node counts for
-REQUEST_TIMEOUT = 60.0  # seconds without any part of an answer
+REQUEST_TIMEOUT = 60.0  # seconds without any part of an answer, to this or to another request of the same member
 MAX_FAILURES = 3  # of one temp, before its paths wait for better days
 
 
@@ -49,6 +51,7 @@ class Fetcher:
     ) -> None:
         self.store = store
         self.fetched_bytes = 0  # content bytes that members sent us since the start
+        self.stored_bytes = 0  # of what is still wanted: already in temps
         self._out = out
         self._ready = ready
         self._failed = failed
@@ -61,7 +64,8 @@ class Fetcher:
         self._next_request = 1
         self._outstanding: dict[DeviceId, int] = {}  # members that are connected -> bytes
         self._out_with: defaultdict[DeviceId, int] = defaultdict(int)  # requests, by member
-        self._lacking: defaultdict[DeviceId, set[bytes]] = defaultdict(set)
+        self._lacking = Lacking()
+        self._sources: Counter[str] = Counter()  # files of ours that are being read for temps
         self._backlog = Backlog()
         self._failures: defaultdict[ContentId, int] = defaultdict(int)
 
@@ -117,6 +121,10 @@ class Fetcher:
         content = self._by_path.get(path)
         return content is not None and self._assemblies[content].stage is Stage.READY
 
+    def reads(self, path: str) -> bool:
+        """Whether a temp is being filled from our file at `path`: if that is displaced now, its bytes are sent for."""
+        return path in self._sources
+
     @property
     def idle(self) -> bool:
         """Whether nobody waits for any content."""
@@ -126,17 +134,17 @@ class Fetcher:
 
     def member_up(self, peer: DeviceId) -> None:
         self._outstanding.setdefault(peer, 0)
-        self._lacking.pop(peer, None)
+        self._lacking.forget(peer)
 
     def member_down(self, peer: DeviceId) -> None:
         for number in [number for number, request in self._requests.items() if request.peer == peer]:
             self._close(number)
         self._outstanding.pop(peer, None)
-        self._lacking.pop(peer, None)
+        self._lacking.forget(peer)
 
-    def member_moved(self, peer: DeviceId) -> None:
-        """It has said that something changed there: it may have now what it lacked."""
-        self._lacking.pop(peer, None)
+    def member_said(self, peer: DeviceId, state: State) -> None:
+        """How far it is: it may have now what it lacked."""
+        self._lacking.said(peer, state)
 
     # -- answers
 
@@ -144,16 +152,18 @@ class Fetcher:
         request = self._requests.get(event.request)
         if request is None or request.peer != event.peer:
             return  # given up, or never asked
-        request.heard = now
-        for identifier in event.missing:
-            if identifier in request.wanted:
-                self._lacking[event.peer].add(identifier)
-                self._unask(request, identifier)
+        for other in self._requests.values():
+            if other.peer == event.peer:  # they wait behind this one: a slow member is not one that has nothing
+                other.heard = now
+        missing = [identifier for identifier in event.missing if identifier in request.wanted]
+        self._lacking.add(event.peer, missing, now)
+        for identifier in missing:
+            self._unask(request, identifier)
         items = [(name, data) for name, data in event.items if name in request.wanted]
         self.fetched_bytes += sum(len(data) for _, data in items)
         match request.what:
             case What.NODES:
-                self._take_nodes(event.peer, request, items)
+                self._take_nodes(event.peer, request, items, now)
             case What.FILES:
                 files = [
                     (assembly.content, assembly.temp, data)
@@ -173,7 +183,7 @@ class Fetcher:
                 if pieces:
                     self._out(self._backlog.taking(StoreChunks(event.peer, event.request, tuple(pieces))))
         if event.last:
-            self._lacking[event.peer].update(request.wanted)  # not answered is not there
+            self._lacking.add(event.peer, request.wanted, now)  # not answered is not there
             self._close(event.request)
 
     def lost(self, number: int) -> None:
@@ -186,10 +196,12 @@ class Fetcher:
             return
         if assembly.stage is not Stage.PREPARING:
             return
+        self._leave_sources(assembly)
         if event.why:
             self._fail(assembly, event.why)
             return
         assembly.stage = Stage.CHUNKS
+        self._store(assembly, sum(assembly.chunks[index].length for index in set(event.present)))
         assembly.missing = dict.fromkeys(sorted(set(range(len(assembly.chunks))) - set(event.present)))
         self._check_ready(assembly)
 
@@ -198,6 +210,8 @@ class Fetcher:
         for content, index in event.stored:
             assembly = self._assemblies.get(content)
             if assembly is not None and assembly.stage is Stage.CHUNKS:
+                if index in assembly.asked or index in assembly.missing:
+                    self._store(assembly, assembly.chunks[index].length)
                 assembly.asked.discard(index)
                 assembly.missing.pop(index, None)
                 self._check_ready(assembly)
@@ -237,14 +251,18 @@ class Fetcher:
     # -- the pump
 
     def next_due(self) -> float | None:
-        return min((request.heard + REQUEST_TIMEOUT for request in self._requests.values()), default=None)
+        times = [request.heard + REQUEST_TIMEOUT for request in self._requests.values()]
+        if self._assemblies and (again := self._lacking.next_due()) is not None:
+            times.append(again)
+        return min(times, default=None)
 
     def pump(self, now: float) -> None:
         """Begins what there is room for, and asks for what is missing."""
         for number, request in list(self._requests.items()):
             if now >= request.heard + REQUEST_TIMEOUT:  # summed as in next_due, or rounding makes the engine spin
-                self._lacking[request.peer].update(request.wanted)
+                self._lacking.add(request.peer, request.wanted, now)
                 self._close(number)
+        self._lacking.tick(now)
         while self._queue and len(self._active) < MAX_ACTIVE:
             content = next(iter(self._queue))
             assembly = self._assemblies[content]
@@ -270,6 +288,8 @@ class Fetcher:
                 )
                 assembly.stage = Stage.PREPARING
                 places = tuple(tuple(self.store.find_chunk(chunk.id)) for chunk in assembly.chunks)
+                assembly.sources = frozenset(place.path for some in places for place in some)
+                self._sources.update(assembly.sources)
                 self._out(PrepareTemp(assembly.content, assembly.size, assembly.temp, assembly.chunks, places))
                 return
         except SwarmError as error:  # its author stated a size, or built a tree, that cannot be
@@ -351,8 +371,7 @@ class Fetcher:
         for peer, used in self._outstanding.items():
             if not self._takes_more(peer):
                 continue
-            lacking = self._lacking.get(peer)
-            if lacking and not lacking.isdisjoint(names):
+            if self._lacking.lacks(peer, names):
                 continue
             if best is None or used < self._outstanding[best]:
                 best = peer
@@ -367,14 +386,14 @@ class Fetcher:
 
     # -- inside
 
-    def _take_nodes(self, peer: DeviceId, request: Request, items: Iterable[tuple[bytes, bytes]]) -> None:
+    def _take_nodes(self, peer: DeviceId, request: Request, items: Iterable[tuple[bytes, bytes]], now: float) -> None:
         for name, raw in items:
             wanting = request.wanted.pop(name)
             try:
                 checked_node(name, raw)
             except (BadPeer, SwarmError) as error:
                 self._out(Accuse(peer, f"it sent a bad manifest node: {error.message}"))
-                self._lacking[peer].add(name)
+                self._lacking.add(peer, (name,), now)
             else:
                 self.store.put_manifest_node(name, raw)
             for content, _ in wanting:
@@ -404,6 +423,10 @@ class Fetcher:
         if request.peer in self._outstanding:
             self._outstanding[request.peer] -= request.expected
 
+    def _store(self, assembly: Assembly, size: int) -> None:
+        assembly.stored += size
+        self.stored_bytes += size
+
     def _check_ready(self, assembly: Assembly) -> None:
         if not assembly.missing and not assembly.asked:
             self._set_ready(assembly)
@@ -432,9 +455,18 @@ class Fetcher:
         self._queue[assembly.content] = None
 
     def _end(self, assembly: Assembly) -> None:
-        self._assemblies.pop(assembly.content, None)
+        if self._assemblies.pop(assembly.content, None) is not None:
+            self.stored_bytes -= assembly.stored
         self._queue.pop(assembly.content, None)
+        self._leave_sources(assembly)
         self._leave_active(assembly)
+
+    def _leave_sources(self, assembly: Assembly) -> None:
+        for path in assembly.sources:
+            self._sources[path] -= 1
+            if not self._sources[path]:
+                del self._sources[path]
+        assembly.sources = frozenset()
 
     def _leave_active(self, assembly: Assembly) -> None:
         if assembly.content in self._active:

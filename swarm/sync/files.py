@@ -14,10 +14,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from swarm.index.paths import fold
+
 if TYPE_CHECKING:
     from swarm.ids import Kind
 
 OURS = ".swarm"  # everything of ours in a shared folder is below this name
+HISTORY = f"{OURS}/history"  # where what was replaced or removed goes
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,12 @@ class Traits:
     folds_unicode: bool = False  # NFC and NFD of a name are one name
     mtime_granularity_ns: int = 1
     symlinks: bool = True
+    trims: bool = False  # dots and blanks at the end of a name are dropped without a word
+    modes: bool = True  # permission bits stay as they are set
+
+    def fold(self, name: str) -> str:
+        """Names with equal folds are one name to this disk."""
+        return fold(name, case=self.folds_case, unicode=self.folds_unicode)
 
 
 class Reader(Protocol):

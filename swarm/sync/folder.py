@@ -10,6 +10,7 @@ clock, no file and no socket. The parts, in the order in which data goes through
     Planner    view against local tree -> operations
     Fetcher    wanted content -> requests and temps
     Server     members' requests -> where the bytes are
+    Archive    history -> where the bytes are, when the database does not know
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from swarm.index.trie import folder_root
 from swarm.keys.certificate import Certificate, Introduction
 from swarm.keys.device import origin_of
 from swarm.keys.role import Role
+from swarm.sync.archive import Archive
 from swarm.sync.changes import Changes
 from swarm.sync.dirty import Dirty
 from swarm.sync.events import (
@@ -31,6 +33,7 @@ from swarm.sync.events import (
     Barrier,
     ChunksStored,
     DataArrived,
+    DatabaseRead,
     Effect,
     Event,
     FetchAsked,
@@ -56,6 +59,7 @@ from swarm.sync.events import (
 )
 from swarm.sync.exchange import Exchange, Progress
 from swarm.sync.fetcher import Fetcher
+from swarm.sync.last_heard import LastHeard
 from swarm.sync.ledger import Ledger
 from swarm.sync.observer import Observer
 from swarm.sync.planner import Planner
@@ -113,7 +117,8 @@ class FolderStatus:
     troubles: tuple[tuple[str, str], ...]
     local_changes: int  # paths that the user of a reader changed, which no other device gets
     changed_paths: tuple[str, ...]  # the first few of them
-    settled: bool  # nothing on the disk waits to be looked at
+    settled: bool  # nothing on the disk waits to be looked at, but what is put off
+    put_off: str  # a file that is written to all the time, and waits for its next version
     scanning: bool  # the first walk is not done
     holding: bool  # waits for a member before it says what is here
     health: str  # "" or why the folder is not there
@@ -121,6 +126,7 @@ class FolderStatus:
     barrier: int  # the last barrier that was reached
     fetched_bytes: int
     members: tuple[MemberStatus, ...]
+    behind: dict[DeviceId, int]  # of each member that was ever heard, here or away: how many changes it lacked
 
 
 LIFE_MS = 60_000  # milliseconds between two lives begun because a member knew more of us than we do
@@ -170,6 +176,7 @@ class Folder:
         self.exchange = Exchange(store, self.ledger, identity.keys, verify=verify, out=self._emit)
         if introduction is not None:
             self.exchange.introduce(introduction)
+        self.last_heard = LastHeard(store)
         self.changes = Changes(store)
         self.fetcher = Fetcher(store, out=self._emit, ready=self._content_ready, failed=self._content_failed)
         self.planner = Planner(
@@ -179,11 +186,13 @@ class Folder:
             traits=traits,
             rules=self._rules,
             look_at=self._look_at,
+            missing=self._missing,
             changes=self.changes,
         )
         self.observer = Observer(
             store,
             self.ledger,
+            traits=traits,
             holding=store.get("holding") is not None,
             may_write=self._may_write,
             changes=self.changes,
@@ -193,6 +202,9 @@ class Folder:
             touched=self.planner.touch,
         )
         self.server = Server(store, out=self._emit)
+        self.archive = Archive(store, out=self._emit)
+        if fresh or identity.cloned:
+            self.archive.distrust()
         self.ledger.count_all()
         for path, _ in store.locals_below(""):
             self.planner.touch(path)
@@ -212,6 +224,8 @@ class Folder:
             self._handle(event, now, wall)
         self.observer.tick(now)
         self._release_if_heard(now, wall)
+        if self.observer.first_walk_done and not self.health:
+            self.archive.tick()
         for path in sorted(self.ledger.changed):  # a set: unsorted, no run could be repeated
             self.planner.touch(path)
         self.ledger.changed.clear()
@@ -223,7 +237,7 @@ class Folder:
             self._sweep()
         self.ledger.seal()
         self.store.commit()
-        if self._pending_barrier and self.observer.settled:
+        if self._pending_barrier and self.observer.caught_up():
             self._barrier, self._pending_barrier = self._pending_barrier, 0
         self.exchange.compare(now)
         self.exchange.speak(self._progress(), now)
@@ -245,13 +259,14 @@ class Folder:
             bytes=self.ledger.totals.bytes,
             conflicts=self.ledger.totals.conflicts,
             need_files=self.planner.need_files,
-            need_bytes=self.planner.need_bytes,
+            need_bytes=self._need_bytes(),
             cannot=tuple(list(cannot.items())[:MAX_LISTED]),
             cannot_count=len(cannot),
             troubles=tuple(list(self.planner.troubles.items())[:MAX_LISTED]),
             local_changes=len(self.changes),
             changed_paths=tuple(islice(self.changes, MAX_LISTED)),
             settled=self.observer.settled,
+            put_off=self.observer.put_off,
             scanning=not self.observer.first_walk_done,
             holding=self.observer.holding,
             health=self.health,
@@ -259,6 +274,7 @@ class Folder:
             barrier=self._barrier,
             fetched_bytes=self.fetcher.fetched_bytes,
             members=tuple(self._member_status(peer, member) for peer, member in self._members.items()),
+            behind=self.last_heard.behind(self.ledger.clock),
         )
 
     # -- dispatch
@@ -267,6 +283,12 @@ class Folder:
         match event:
             case Dirty():
                 self.observer.dirty(event)
+            case Scanned(directory) if Archive.has(directory):
+                self.archive.scanned(event)
+            case Hashed(path) if Archive.has(path):
+                self.archive.hashed(event)
+            case ScanFailed(path) | HashFailed(path) if Archive.has(path):
+                self.archive.failed()
             case Scanned():
                 self.observer.scanned(event, now, wall)
             case ScanFailed():
@@ -275,6 +297,8 @@ class Folder:
                 self.observer.hashed(event, now, wall)
             case HashFailed():
                 self.observer.hash_failed(event, now)
+            case DatabaseRead():
+                self.observer.database_read(event, now, wall)
             case OperationsDone():
                 self.planner.done(event.results, now)
             case TempPrepared():
@@ -304,6 +328,8 @@ class Folder:
                 if self.health and not event.why:
                     self.observer.rescan()
                 self.health = event.why
+                if event.why:
+                    self.archive.interrupt()
             case ScanWanted():
                 self.observer.rescan()
             case RevertWanted():
@@ -314,6 +340,7 @@ class Folder:
                     self.store.drop_chunks(place)
             case Barrier():
                 self._pending_barrier = event.token
+                self.observer.hurry(now)
 
     def _receive(self, event: Received, now: float, wall: int) -> None:
         if event.peer not in self._members:
@@ -324,7 +351,8 @@ class Folder:
             self._emit(Accuse(event.peer, error.message))
             return
         if isinstance(event.message, State):
-            self.fetcher.member_moved(event.peer)
+            self.last_heard.heard(event.peer, event.message)
+            self.fetcher.member_said(event.peer, event.message)
             self._check_head(event.message, wall)
 
     def _serve(self, event: FetchAsked) -> None:
@@ -367,6 +395,7 @@ class Folder:
         introduction = Introduction.issue(certificate, self.identity.device, incarnation)
         self.exchange.introduce(introduction)
         self._last_birth = wall
+        self.archive.distrust()
         self._emit(Note(f"the index of this folder is an older copy of itself (life {short(self.ledger.origin)})"))
         self.ledger.begin_life(introduction.origin, wall)
 
@@ -396,7 +425,11 @@ class Folder:
 
     def _progress(self) -> Progress:
         settled = self.observer.settled and self.observer.first_walk_done and not self.observer.holding
-        return Progress(self.planner.need_files, self.planner.need_bytes, settled and not self.health)
+        return Progress(self.planner.need_files, self._need_bytes(), settled and not self.health)
+
+    def _need_bytes(self) -> int:
+        """Of all that is wanted, less what is in temps already."""
+        return max(0, self.planner.need_bytes - self.fetcher.stored_bytes)
 
     def _member_status(self, peer: DeviceId, member: _Member) -> MemberStatus:
         told = self.exchange.gossip.peers[peer]
@@ -423,3 +456,6 @@ class Folder:
 
     def _look_at(self, directory: str) -> None:
         self.observer.look_at(directory)
+
+    def _missing(self, path: str) -> str:
+        return self.observer.missing.above(path)

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from swarm.index.record import Context, Record
     from swarm.sync.files import Stat
 
+FILE_MODE, DIRECTORY_MODE = 0o644, 0o755  # of what comes from a disk without modes
 FIRST_BACKOFF = 0.05  # seconds; doubled each time a file changes under our eyes
+LAST_BACKOFF = 10.0
 
 
 @dataclass(slots=True)
@@ -25,6 +27,7 @@ class Candidate:
     due: float
     backoff: float = FIRST_BACKOFF
     since: float = 0.0  # when it was first seen to differ
+    put_off: bool = False  # it never rests
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +53,20 @@ class Found:
             installed,
         )
 
-    def value(self) -> Value:
+    def value(self, mode: int) -> Value:
+        """What a record says of it; `mode`: see `told_mode`."""
         mtime_ns = 0 if self.kind is Kind.DIRECTORY else told_mtime(self.stat.mtime_ns)
-        return Value(self.kind, self.content, self.stat.size, self.stat.mode, mtime_ns, self.target)
+        return Value(self.kind, self.content, self.stat.size, mode, mtime_ns, self.target)
+
+
+def told_mode(found: Found, modes: bool, before: Record | None) -> int:
+    """The mode that others are told. A disk without modes (`modes` is False) shows the same for everything, and that is
+    nobody's wish: what was told before (`before`) stays."""
+    if modes:
+        return found.stat.mode
+    if before is not None and before.kind is found.kind:
+        return before.mode
+    return DIRECTORY_MODE if found.kind is Kind.DIRECTORY else FILE_MODE
 
 
 def is_text(name: str) -> bool:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
-from swarm.index.paths import is_ours
+from swarm.index.paths import below_git, is_ours
 from swarm.sync.files import OURS
 
 if TYPE_CHECKING:
@@ -36,8 +36,12 @@ MAX_DEEP = 2  # "**" in one rule: two cost 40 ms on the worst path, three 26 s
 MAX_REMEMBERED = 50_000  # directories whose rules are kept; beyond it they are worked out again
 
 _BUILT_IN = re.compile(
-    r"\.DS_Store\Z|[Tt]humbs\.db\Z|[Dd]esktop\.ini\Z|~\$|\.~lock\..*#\Z|.*\.(?:swp|part|crdownload)\Z", re.DOTALL
+    r"\.DS_Store\Z|[Tt]humbs\.db\Z|[Dd]esktop\.ini\Z|~\$|\.~lock\..*#\Z|.*\.(?:swp|part|crdownload)\Z"
+    r"|.*\.(?:db|db3|sqlite|sqlite3)-shm\Z",  # memory that programs on one machine share; SQLite makes it anew
+    re.DOTALL,
 )
+# What git has only while it works: a lock on another machine keeps everybody out there, and half an object is none.
+_GIT_AT_WORK = re.compile(r".*\.lock\Z|gc\.pid\Z|tmp_|\.tmp-|incoming-", re.DOTALL)
 
 # Python warns of these in a set, and pathspec knows no POSIX classes: better refused than misread.
 _ODD_SET = re.compile(r"\[.*(?:\[|--|&&|\|\||~~)", re.DOTALL)
@@ -136,7 +140,9 @@ class IgnoreRules:
         for prefix, rules in reversed(place.sets):
             if (verdict := _verdict(rules, path[prefix:], is_directory)) is not None:
                 return verdict
-        return self._builtin and _BUILT_IN.match(name) is not None
+        if not self._builtin:
+            return False
+        return bool(_BUILT_IN.match(name) or (_GIT_AT_WORK.match(name) and below_git(path)))
 
     def _compile(self, text: str, source: str) -> tuple[_Rule, ...]:
         if len(text) > MAX_TEXT:

@@ -23,6 +23,7 @@ from swarm.sync.memory_open_file import MemoryReader, MemoryWriter, fail, stat_o
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+NO_MODES = 0o777  # of everything, where a file system has no permission bits
 MAX_NAME = 255  # bytes, as everywhere on Linux
 
 Away = Literal["missing", "broken", "empty"]  # the root is gone, its disk fails, or its mount point lies bare
@@ -146,7 +147,7 @@ class MemoryFileSystem:
 
     def change(self, node: Node, mode: int | None = None, mtime_ns: int | None = None) -> None:
         node.ctime_ns = self.now()
-        if mode is not None:
+        if mode is not None and self.traits.modes:
             node.mode = mode & 0o777
         if mtime_ns is not None:
             node.mtime_ns = mtime_ns - mtime_ns % self.traits.mtime_granularity_ns
@@ -157,7 +158,12 @@ class MemoryFileSystem:
     def _current(self) -> Disk:
         return self._bare if self._away == "empty" else self._disk
 
+    def _mode(self, mode: int) -> int:
+        return mode & 0o777 if self.traits.modes else NO_MODES
+
     def _key(self, name: str) -> str:
+        if self.traits.trims:
+            name = name.rstrip(". ")
         if self.traits.folds_case:
             name = name.casefold()
         return unicodedata.normalize("NFC", name) if self.traits.folds_unicode else name
@@ -191,7 +197,7 @@ class MemoryFileSystem:
         directory = self._directory(parent)
         if len(name.encode("utf-8", "surrogateescape")) > MAX_NAME:
             fail(errno.ENAMETOOLONG, path)
-        return directory, name
+        return directory, name.rstrip(". ") if self.traits.trims else name
 
     def _entry(self, path: str) -> Entry | None:
         directory, name = self._place(path)
@@ -287,7 +293,7 @@ class MemoryFileSystem:
 
     def create(self, path: str, mode: int = 0o600) -> MemoryWriter:
         self.enter("create", path)
-        node = self._current.make(Kind.FILE, mode & 0o777, self.now())
+        node = self._current.make(Kind.FILE, self._mode(mode), self.now())
         self._add(path, node)
         return MemoryWriter(self, node, path)
 
@@ -326,7 +332,7 @@ class MemoryFileSystem:
 
     def mkdir(self, path: str, mode: int = 0o777) -> None:
         self.enter("mkdir", path)
-        self._add(path, self._current.make(Kind.DIRECTORY, mode & 0o777, self.now()))
+        self._add(path, self._current.make(Kind.DIRECTORY, self._mode(mode), self.now()))
 
     def rmdir(self, path: str) -> None:
         self.enter("rmdir", path)

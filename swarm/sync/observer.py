@@ -14,37 +14,44 @@ content that equals a live version is then adopted without a record, and absence
 from __future__ import annotations
 
 from dataclasses import replace
-from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
 from swarm.errors import BadPeer
 from swarm.ids import NO_CONTENT, Kind, join_path, parent_of
 from swarm.index.paths import check_path
-from swarm.index.version import context_covers, context_of
-from swarm.sync.events import Hash, Scan
-from swarm.sync.found import FIRST_BACKOFF, Candidate, Found, is_text, only_inode_changed, same_content, says, unchanged
+from swarm.index.version import context_of
+from swarm.sync.adoption import adopted
+from swarm.sync.databases import LAST_PAUSE, LONGEST_REST, REST, Databases, database_of, files_of
+from swarm.sync.events import Hash, ReadDatabase, Scan
+from swarm.sync.found import (
+    FIRST_BACKOFF,
+    Found,
+    is_text,
+    only_inode_changed,
+    told_mode,
+    unchanged,
+)
 from swarm.sync.ignore import IgnoreRules
 from swarm.sync.ledger import Value
+from swarm.sync.missing import CONFIRM_WAIT, DELETION_WAIT, RENAME_WAIT, Missing
+from swarm.sync.repositories import NAMES_LAST, names_objects
+from swarm.sync.unread import Unread
+from swarm.sync.walk import Walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
+    from swarm.index.record import Record
     from swarm.sync.changes import Changes
     from swarm.sync.dirty import Dirty
-    from swarm.sync.events import Effect, Hashed, HashFailed, ScanFailed, Scanned
-    from swarm.sync.files import Stat
+    from swarm.sync.events import DatabaseRead, Effect, Hashed, HashFailed, ScanFailed, Scanned
+    from swarm.sync.files import Stat, Traits
     from swarm.sync.ledger import Ledger
     from swarm.sync.store import Local, Store
 
 QUIET = 0.05  # seconds without an event before a file that nobody closed is read
-LONGEST_WAIT = 2.0  # seconds without quiet before a file that never rests is read between two writes
-DELETION_WAIT = 2.0  # seconds: editors that delete and create again take less
-RENAME_WAIT = 0.3  # seconds: the directory itself was seen at its new name
-CONFIRM_WAIT = 1.0  # seconds until a deletion that could not be looked at is looked at again
-LAST_BACKOFF = 10.0
 UNREAD_AGAIN = 30.0  # seconds until what the system would not let us read is looked at again
 RACY_NS = 10_000_000  # a write this soon after the last one may carry the same mtime: two ticks of a slow kernel clock
-FEW = 64  # files of the first walk that are still to be read
 RACY_AGAIN = 0.1  # seconds until such a file is read a second time
 
 
@@ -56,6 +63,7 @@ class Observer:
         store: Store,
         ledger: Ledger,
         *,
+        traits: Traits,
         holding: bool,
         may_write: bool,
         changes: Changes,
@@ -70,47 +78,64 @@ class Observer:
         self.may_write = may_write
         self.changes = changes
         self.cannot: dict[str, str] = {}  # what is here and cannot be synced, and why
-        self.first_walk_done = False
         self._busy = busy
         self._out = out
         self._touched = touched
+        self._traits = traits
+        self._racy_ns = max(RACY_NS, 2 * traits.mtime_granularity_ns)
         self._device_rules = device_rules
         self._rules_by_directory: dict[str, str] = {}
         self.rules = IgnoreRules(True, {}, device_rules)
         self._walking: dict[str, bool] = {}  # directories being listed; True: and all below
         self._again: dict[str, bool] = {}  # directories that changed while being listed
         self._closed: set[str] = set()
-        self._candidates: dict[str, Candidate] = {}
-        self._due: list[tuple[float, str]] = []  # heap over candidates and deletions
-        self._hashing: dict[str, Candidate] = {}
-        self._gone: dict[str, float] = {}  # missing from a listing, until when
-        self._gone_inodes: dict[int, str] = {}
-        self._confirming: set[str] = set()
+        self._files = Unread()
+        self._databases = Databases()
+        self.missing = Missing(store)
         self._held: dict[str, Found] = {}
         self._unread: dict[str, tuple[float, bool]] = {}  # directories: when to list them again, and all below?
-        self._first: set[str] | None = None  # what the first walk found and nobody has read yet
+        self._first_walk = Walk()
+        self._asked = Walk()  # for somebody who waits
 
     # -- what the engine asks
 
     @property
+    def first_walk_done(self) -> bool:
+        """All that was here when the engine began has been looked at."""
+        return self._first_walk.done
+
+    @property
     def settled(self) -> bool:
-        """Nothing on the disk waits to be looked at."""
-        return not (self._walking or self._candidates or self._hashing or self._gone)
+        """Nothing on the disk waits to be looked at, but for what is written to all the time."""
+        return not (self._walking or self._files.pressing or self.missing)
 
     @property
     def held(self) -> int:
         """How many names are held until a member was heard."""
         return len(self._held)
 
+    @property
+    def put_off(self) -> str:
+        """A file that is written to all the time, and waits for its next version; "" for none."""
+        return self._files.put_off
+
+    def hurry(self, now: float) -> None:
+        """Somebody waits until all that was changed before now was looked at: until `caught_up`."""
+        self._asked = Walk()
+        self._files.hurry(now)
+
+    def caught_up(self) -> bool:
+        """Whether that is so by now."""
+        self._finish_walk()
+        if not self._asked.done or self.missing:
+            return False
+        self._files.urgent = False
+        return True
+
     def next_due(self) -> float | None:
-        while self._due:
-            when, path = self._due[0]
-            candidate = self._candidates.get(path)
-            if (candidate is not None and candidate.due == when) or self._gone.get(path) == when:
-                break
-            heappop(self._due)
         times = [when for when, _ in self._unread.values()]
-        return min([*times, self._due[0][0]] if self._due else times, default=None)
+        times += [due for due in (self.missing.next_due(), self._files.next_due()) if due is not None]
+        return min(times, default=None)
 
     # -- events
 
@@ -151,9 +176,10 @@ class Observer:
             if stat is None or (below and stat.kind is not Kind.DIRECTORY):
                 del self.cannot[path]  # what could not be read is no more
         known = self.store.locals_in(directory)
+        self._databases.listed(directory, {*event.entries, *known})
         for name, local in known.items():
             if name not in event.entries:
-                self._missing(join_path(directory, name), local, now, wall)
+                self._lacks(join_path(directory, name), local, now, wall)
         for name, stat in event.entries.items():
             self._present(join_path(directory, name), stat, known.get(name), recursive, now, wall)
         self._finish_walk()
@@ -168,13 +194,11 @@ class Observer:
         else:
             self.cannot[directory] = event.why
             self._unread[directory] = (now + UNREAD_AGAIN, True)
-        for path in [path for path in self._confirming if parent_of(path) == directory]:
-            self._confirming.discard(path)
-            self._wait_for(path, now + CONFIRM_WAIT)
+        self.missing.unconfirmed(directory, now + CONFIRM_WAIT)
         self._finish_walk()
 
     def hashed(self, event: Hashed, now: float, wall: int) -> None:
-        self._hashing.pop(event.path, None)
+        self._files.reading.pop(event.path, None)
         self.cannot.pop(event.path, None)
         if event.target and not is_text(event.target):
             self.cannot[event.path] = "a symbolic link to a name that is not UTF-8"
@@ -187,22 +211,24 @@ class Observer:
         kind = Kind.FILE if event.stat.kind is Kind.FILE else Kind.SYMLINK
         self._observe(event.path, Found(event.stat, kind, event.content, event.target), now, wall)
         # A time in the future is no fresh write: read again and again, such a file would never settle.
-        if abs(wall * 1_000_000 - event.stat.mtime_ns) < RACY_NS and kind is Kind.FILE:
-            self._consider(event.path, event.stat, now + RACY_AGAIN, FIRST_BACKOFF)
+        if abs(wall * 1_000_000 - event.stat.mtime_ns) < self._racy_ns and kind is Kind.FILE:
+            pause = max(RACY_AGAIN, self._traits.mtime_granularity_ns / 1e9)
+            self._files.consider(event.path, event.stat, now + pause)
         self._finish_walk(event.path)
 
     def hash_failed(self, event: HashFailed, now: float) -> None:
-        candidate = self._hashing.pop(event.path, None)
         if event.gone:
+            self._files.reading.pop(event.path, None)
             self._scan(parent_of(event.path), recursive=False)
         elif event.unsettled:
-            # Its stat has changed, so the directory is read again; the pause grows with each vain attempt.
-            backoff = min((candidate.backoff if candidate else FIRST_BACKOFF) * 2, LAST_BACKOFF)
             if event.stat is not None and event.stat.kind not in (Kind.FILE, Kind.SYMLINK):
+                self._files.reading.pop(event.path, None)
                 self._scan(parent_of(event.path), recursive=False)  # there is nothing to read there any more
-            elif candidate is not None and event.path not in self._candidates:
-                self._consider(event.path, event.stat or candidate.stat, now + backoff, backoff)
+            else:
+                # Its stat has changed, so the directory is read again; the pause grows with each vain attempt.
+                self._files.again(event.path, event.stat, now)
         else:
+            self._files.reading.pop(event.path, None)
             self.cannot[event.path] = event.why
             self._unread.setdefault(parent_of(event.path), (now + UNREAD_AGAIN, False))
         self._finish_walk(event.path)
@@ -213,24 +239,54 @@ class Observer:
             if when <= now:
                 del self._unread[directory]
                 self._scan(directory, recursive)
-        while (due := self.next_due()) is not None and due <= now:
-            when, path = heappop(self._due)
-            candidate = self._candidates.get(path)
-            if candidate is not None and candidate.due == when:
-                if path in self._hashing:
-                    self._consider(path, candidate.stat, now + candidate.backoff, candidate.backoff)
-                    continue
-                del self._candidates[path]
-                self._hashing[path] = candidate
-                self._out(Hash(path, candidate.stat))
-            elif self.store.local(path) is None:
-                del self._gone[path]  # went with its directory
+        while (path := self._files.take(now)) is not None:
+            self._read(path, now)
+        for path in self.missing.take_due(now):
+            if self.store.local(path) is None:
+                self.missing.forget(path)  # went with its directory
+                self._touched(path)
             elif path in self._busy():
-                self._wait_for(path, now + CONFIRM_WAIT)
+                self.missing.wait(path, now + CONFIRM_WAIT)
             else:
-                self._confirming.add(path)
-                self._gone[path] = float("inf")  # until the listing that confirms it
+                self.missing.confirm(path)
                 self._scan(parent_of(path), recursive=False)
+
+    def _read(self, path: str, now: float) -> None:
+        """`path` is due; with it all that changed of the database that it belongs to."""
+        stat = self._files.reading[path].stat
+        if path not in self._databases:
+            self._out(Hash(path, stat))
+            return
+        database = database_of(path)
+        paths = [file for file in files_of(database) if not self.rules.ignores(file, False)]
+        if database in self._databases.reading or any(file in self._busy() for file in paths):
+            self._files.again(path, stat, now)
+            return
+        waiting = [file for file in paths if file == path or self._files.take_now(file)]
+        others = ((file, self.store.local(file)) for file in paths if file not in waiting)
+        self._databases.reading[database] = waiting
+        known = tuple((file, local) for file, local in others if local is not None)
+        self._out(ReadDatabase(database, tuple(paths), known))
+
+    def database_read(self, event: DatabaseRead, now: float, wall: int) -> None:
+        waiting = self._databases.reading.pop(event.database, [])
+        if event.failure is not None:
+            for path in waiting:
+                self._files.again(path, None, now, LAST_PAUSE)
+            if not event.failure.unsettled:
+                self.hash_failed(event.failure, now)
+            return
+        for result in event.files:
+            self.hashed(result, now, wall)
+        for path in waiting:
+            self._files.reading.pop(path, None)
+            self._finish_walk(path)
+        gone = [path for path in files_of(event.database)[1:] if path not in event.there]
+        for path in gone if event.database in event.there else ():
+            local = self.store.local(path)
+            if local is not None and not self.rules.ignores(path, False):
+                self.missing.forget(path, local)
+                self._delete(path, wall)
 
     def release(self, now: float, wall: int) -> None:
         """A member was heard to the end: what was held becomes adoptions and records."""
@@ -249,19 +305,8 @@ class Observer:
             self._out(Scan(directory))
 
     def _finish_walk(self, read: str = "") -> None:
-        """The first walk is done when all that it found was read once; a file that never rests does not hold it up.
-
-        `read`: a path that was read just now, or could not be.
-        """
-        if self.first_walk_done or self._walking:
-            return
-        if self._first is None:
-            self._first = {*self._candidates, *self._hashing}
-        self._first.discard(read)
-        idle = not self._candidates and not self._hashing
-        if idle or len(self._first) <= FEW:  # some may have vanished unread; to look for them each time costs n²
-            self._first = {path for path in self._first if path in self._candidates or path in self._hashing}
-        self.first_walk_done = not self._first
+        for walk in (self._first_walk, self._asked):
+            walk.look(bool(self._walking), self._files.waiting, self._files.reading, read)
 
     def _read_rules(self, directory: str, rules: str | None) -> None:
         if self._rules_by_directory.get(directory) == rules:
@@ -281,7 +326,8 @@ class Observer:
         )
 
     def _present(self, path: str, stat: Stat, local: Local | None, recursive: bool, now: float, wall: int) -> None:
-        self._forget_missing(path, local)
+        if self.missing.forget(path, local):
+            self._touched(path)  # whoever waits to know
         closed = path in self._closed
         self._closed.discard(path)
         if local is None and not self._may_sync(path, stat):
@@ -302,21 +348,27 @@ class Observer:
                 self._scan(path, recursive=True)
             return
         if (local is not None and unchanged(local, stat)) or (held is not None and held.stat == stat):
-            candidate = self._candidates.get(path)
+            candidate = self._files.waiting.get(path)
             if candidate is not None and candidate.stat != stat:  # equal: to be read again, since it was so fresh
-                del self._candidates[path]
+                del self._files.waiting[path]
             self.cannot.pop(path, None)
             return
         if local is None and self._was_moved(path, stat, now, wall):
             return
         if stat.kind is None:
             return
-        old = wall * 1_000_000 - stat.mtime_ns > 2_000_000_000
-        due = now if closed or old or stat.kind is Kind.SYMLINK else now + QUIET
-        hashing = self._hashing.get(path)
+        hashing = self._files.reading.get(path)
         if hashing is not None and hashing.stat == stat:
             return
-        self._consider(path, stat, due, hashing.backoff if hashing else FIRST_BACKOFF)
+        old = wall * 1_000_000 - stat.mtime_ns > 2_000_000_000
+        if path in self._databases:
+            waiting = self._files.waiting.get(path)
+            backoff = waiting.backoff if waiting is not None else FIRST_BACKOFF
+            self._files.consider(path, stat, now if old else now + REST, backoff, LONGEST_REST)
+            return
+        due = now if closed or old or stat.kind is Kind.SYMLINK else now + QUIET
+        due = due + NAMES_LAST if names_objects(path) and not old else due
+        self._files.consider(path, stat, due, hashing.backoff if hashing else FIRST_BACKOFF)
 
     def _may_sync(self, path: str, stat: Stat) -> bool:
         try:
@@ -329,43 +381,22 @@ class Observer:
             return False
         return True
 
-    def _consider(self, path: str, stat: Stat, due: float, backoff: float) -> None:
-        """To be read at `due`; a file that changes again and again is read all the same after LONGEST_WAIT."""
-        before = self._candidates.get(path)
-        if before is not None and before.backoff == backoff:
-            due = min(due, before.since + LONGEST_WAIT)
-        since = before.since if before is not None else due
-        self._candidates[path] = Candidate(stat, due, backoff, since)
-        heappush(self._due, (due, path))
-
     # -- deletions and renames
 
-    def _missing(self, path: str, local: Local, now: float, wall: int) -> None:
-        self._candidates.pop(path, None)
+    def _lacks(self, path: str, local: Local, now: float, wall: int) -> None:
+        """A listing has not what the local tree has."""
+        self._files.waiting.pop(path, None)
         self.cannot.pop(path, None)
-        if path in self._confirming:
-            self._confirming.discard(path)
-            self._gone.pop(path, None)
+        if self.missing.confirmed(path):
             self._delete(path, wall)
-        elif path not in self._gone and not self.rules.ignores(path, local.kind is Kind.DIRECTORY):
-            self._wait_for(path, now + DELETION_WAIT)
-            self._gone_inodes[local.inode] = path
-            if local.kind is Kind.DIRECTORY:
-                for below, child in self.store.locals_below(path):
-                    self._gone_inodes[child.inode] = below
-
-    def _forget_missing(self, path: str, local: Local | None) -> None:
-        self._confirming.discard(path)
-        if self._gone.pop(path, None) is not None and local is not None:
-            self._gone_inodes.pop(local.inode, None)
-
-    def _wait_for(self, path: str, due: float) -> None:
-        self._gone[path] = due
-        heappush(self._due, (due, path))
+        elif path not in self.missing and not self.rules.ignores(path, local.kind is Kind.DIRECTORY):
+            self.missing.add(path, local, now + DELETION_WAIT)
 
     def _was_moved(self, path: str, stat: Stat, now: float, wall: int) -> bool:
         """A file of a directory that was renamed: the very inode, untouched, so it need not be read again."""
-        old = self._gone_inodes.get(stat.inode)
+        if self._traits.mtime_granularity_ns > RACY_NS:
+            return False  # a disk whose times are coarse has made-up inodes as well, and may have given this one twice
+        old = self.missing.was_at(stat.inode)
         local = self.store.local(old) if old is not None else None
         if old is None or local is None or self.holding or not unchanged(local, stat) or stat.kind is None:
             return False
@@ -375,32 +406,24 @@ class Observer:
 
     def _renamed_from(self, found: Found) -> str:
         """The missing path whose content turned up, or ""."""
-        if found.kind is not Kind.FILE or not self._gone:
+        if found.kind is not Kind.FILE or not self.missing:
             return ""
-        return next((path for path in self.store.locals_with(found.content) if self._is_gone(path)), "")
-
-    def _is_gone(self, path: str) -> bool:
-        """Whether it, or a directory that it was in, is missing from a listing."""
-        while path:
-            if path in self._gone:
-                return True
-            path = parent_of(path)
-        return False
+        return next((path for path in self.store.locals_with(found.content) if self.missing.above(path)), "")
 
     def _delete(self, path: str, wall: int) -> None:
         """The user deleted `path` and, of a directory, all that was below it."""
         self._delete_below(path, wall)
-        local_here = self.store.local(path)
-        if local_here is not None:
-            self._delete_one(path, local_here, wall)
-        if not self._gone:
-            self._gone_inodes.clear()
+        self._delete_one(path, wall)
+        self.missing.tidy()
 
     def _delete_below(self, path: str, wall: int) -> None:
-        for below, local in sorted(self.store.locals_below(path), key=lambda item: item[0].encode(), reverse=True):
-            self._delete_one(below, local, wall)
+        for below in sorted((below for below, _ in self.store.locals_below(path)), key=str.encode, reverse=True):
+            self._delete_one(below, wall)
 
-    def _delete_one(self, path: str, local: Local, wall: int) -> None:
+    def _delete_one(self, path: str, wall: int) -> None:
+        local = self.store.local(path)  # as it is now: to delete a conflict copy writes the register that it is from
+        if local is None:
+            return
         self._touched(path)
         if not self.may_write:
             self.changes.deleted(path)
@@ -424,9 +447,8 @@ class Observer:
             self.store.put_local(path, replace(found.local(local.installed), copy_of=local.copy_of))
             self._touched(path)
             return
-        adopted = self._adoptable(path, found, local)
-        if adopted is not None:
-            self.store.put_local(path, adopted)
+        if (taken := adopted(self.ledger, path, found, local)) is not None:
+            self.store.put_local(path, taken)
         else:
             if local is not None and local.kind is Kind.DIRECTORY and found.kind is not Kind.DIRECTORY:
                 self._delete_below(path, wall)  # where a file is, nothing can be below
@@ -434,45 +456,20 @@ class Observer:
                 if local is not None and local.copy_of:
                     local = self.ledger.settle_copy(path, local, wall)
                 moved = moved or (self._renamed_from(found) if local is None else "")
-                record = self.ledger.write(path, found.value(), local, wall, moved)
+                mode = told_mode(found, self._traits.modes, None if self._traits.modes else self._told(moved or path))
+                self._files.pace.told(path, now)
+                record = self.ledger.write(path, found.value(mode), local, wall, moved)
                 self.store.put_local(path, found.local(context_of([record])))
             else:
                 self.changes.edited(path, found.local(()))
             if moved:
-                self._forget_missing(moved, None)
+                self.missing.forget(moved)
                 self._delete(moved, wall)
             if found.kind is Kind.DIRECTORY:
-                self._hasten(found.stat.inode, now)
+                self.missing.hasten(found.stat.inode, now + RENAME_WAIT)
         self._touched(path)
 
-    def _adoptable(self, path: str, found: Found, local: Local | None) -> Local | None:
-        """The local state made of a live version that says what is on the disk already, where the disk said otherwise
-        before. A conflict copy stays one: were it given a record, its loser would come back after both are deleted."""
-        if local is not None and (local.copy_of or same_content(local, found)):
-            return None
-        if self._wrote_over(path, found, local):
-            return None
-        same = [record for record in self.ledger.register(path) if says(record, found)]
-        if same and found.kind is not Kind.DIRECTORY:
-            return found.local(context_of(same))
+    def _told(self, path: str) -> Record | None:
+        """The record of what the view has at `path`."""
         entry = self.ledger.visible(path)
-        if entry is None or entry.kind is not found.kind:
-            return None
-        copy_of = entry.record.path if entry.virtual and entry.record and says(entry.record, found) else ""
-        if found.kind is not Kind.DIRECTORY and (not copy_of or local is not None):
-            return None
-        return replace(found.local(self.ledger.wanted_context(entry)), copy_of=copy_of)
-
-    def _wrote_over(self, path: str, found: Found, local: Local | None) -> bool:
-        """Whether the user put this in place of a version that is live: that must be said, or it would stay a conflict
-        copy whose bytes nobody may have any more."""
-        return local is not None and any(
-            not record.tombstone and not says(record, found) and context_covers(local.installed, record.dot)
-            for record in self.ledger.register(path)
-        )
-
-    def _hasten(self, inode: int, now: float) -> None:
-        """A directory was seen at its new name: its old one need not wait for an editor."""
-        old = self._gone_inodes.get(inode)
-        if old is not None and self._gone.get(old, 0.0) not in (0.0, float("inf")):
-            self._wait_for(old, now + RENAME_WAIT)
+        return entry.record if entry is not None else None

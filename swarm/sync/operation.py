@@ -66,6 +66,15 @@ class SetMetadata:
 
 
 @dataclass(frozen=True, slots=True)
+class Confirm:
+    """Another version says what is at `path` already. Nothing is changed, but looked at: what a user has deleted or
+    written a moment ago is not of that version, and must not be taken for it."""
+
+    path: str
+    expected: Local
+
+
+@dataclass(frozen=True, slots=True)
 class Remove:
     """A file or symlink goes to history; a directory is removed when it is empty."""
 
@@ -73,7 +82,7 @@ class Remove:
     expected: Local
 
 
-Operation = MakeDirectory | InstallFile | InstallLink | MoveFile | SetMetadata | Remove
+Operation = MakeDirectory | InstallFile | InstallLink | MoveFile | SetMetadata | Confirm | Remove
 
 
 class Outcome(Enum):

@@ -7,15 +7,16 @@ file's content before its name. Whatever the outcome, the path is looked at agai
 
 from __future__ import annotations
 
-from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
-from swarm.ids import NO_CONTENT, Kind, join_path, name_of, parent_of
-from swarm.index.paths import fold
+from swarm.ids import NO_CONTENT, Kind, join_path, parent_of
 from swarm.sync.assembly import temp_of
+from swarm.sync.need import Need, Running, says_the_same
+from swarm.sync.obstacles import Obstacles
 from swarm.sync.operation import (
+    Confirm,
     InstallFile,
     InstallLink,
     MakeDirectory,
@@ -26,6 +27,7 @@ from swarm.sync.operation import (
     Result,
     SetMetadata,
 )
+from swarm.sync.repositories import Repositories
 from swarm.sync.store import Local, told_mtime
 
 if TYPE_CHECKING:
@@ -47,23 +49,6 @@ LAST_RETRY = 60.0
 DIRECTORY_MODE = 0o755  # of a directory that nobody has a record of
 
 
-@dataclass(slots=True)
-class Need:
-    """A path whose local state is not what the view says."""
-
-    entry: Entry | None  # None: nothing shall be there
-    installed: Context  # what the local state will come from
-    bytes: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Running:
-    """An operation that the installer has."""
-
-    operation: Operation
-    need: Need
-
-
 class Planner:
     """One folder's plan."""
 
@@ -76,13 +61,14 @@ class Planner:
         traits: Traits,
         rules: Callable[[], IgnoreRules],
         look_at: Callable[[str], None],
+        missing: Callable[[str], str],
         changes: Changes,
     ) -> None:
         self.store = store
         self.ledger = ledger
         self.changes = changes
         self.fetcher = fetcher
-        self.cannot: dict[str, str] = {}  # what this disk cannot hold, and why
+        self.obstacles = Obstacles(store, ledger, traits, missing)
         self.troubles: dict[str, str] = {}  # what failed and is tried again, and why
         self.need_bytes = 0
         self._traits = traits
@@ -90,9 +76,9 @@ class Planner:
         self._look_at = look_at
         self._dirty: dict[str, None] = {}
         self._needs: dict[str, Need] = {}
-        self._waiting: defaultdict[str, dict[str, None]] = defaultdict(dict)  # parent directory -> who waits for it
         self._ready: dict[str, None] = {}
         self._removable: dict[str, None] = {}  # ready as well; taken when nothing else is
+        self._repositories = Repositories()
         self._removals: set[str] = set()  # every path where nothing shall be
         self._running: dict[str, Running] = {}
         self._group = 0  # operations that the installer has not reported yet
@@ -105,6 +91,11 @@ class Planner:
     @property
     def need_files(self) -> int:
         return len(self._needs) + len(self._running) + len(self._failed)
+
+    @property
+    def cannot(self) -> dict[str, str]:
+        """What this disk cannot hold, and why."""
+        return self.obstacles.cannot
 
     @property
     def busy(self) -> dict[str, Running]:
@@ -154,13 +145,9 @@ class Planner:
         if self._group:
             return ()
         group: list[Operation] = []
-        while (self._ready or self._removable) and len(group) < MAX_GROUP:
-            ready = self._ready or self._removable
-            path = next(iter(ready))
-            del ready[path]
-            need = self._needs.get(path)
-            if need is None or self._is_busy(path):
-                continue
+        held: list[str] = []
+        while len(group) < MAX_GROUP and (path := self._next(held)) is not None:
+            need = self._needs[path]
             operation = self._operation(path, need)
             if operation is None:
                 continue
@@ -170,8 +157,32 @@ class Planner:
                 self._sources[operation.source] = path
                 self._drop(operation.source)
             group.append(operation)
+        for path in held:
+            if (waiting := self._needs.get(path)) is not None:
+                (self._removable if waiting.entry is None else self._ready)[path] = None
         self._group = len(group)
         return tuple(group)
+
+    def _next(self, held: list[str]) -> str | None:
+        """A path that is ready. `held`: gets those that are ready but for what reads them."""
+        for ready in (self._ready, self._removable):
+            while True:
+                while ready:
+                    path = next(iter(ready))
+                    del ready[path]
+                    need = self._needs.get(path)
+                    if need is None or self._is_busy(path):
+                        continue
+                    if self.obstacles.unknown(path):
+                        self.touch(path)  # it went missing in this very step
+                    elif self.fetcher.reads(path):
+                        held.append(path)
+                    elif need.is_directory or not self._repositories.hold(path, need.entry is None):
+                        return path  # a directory may be what objects wait for
+                if (freed := self._repositories.free()) is None:
+                    break
+                ready[freed] = None
+        return None
 
     def _is_busy(self, path: str) -> bool:
         return path in self._running or path in self._sources
@@ -191,14 +202,13 @@ class Planner:
             self.troubles.pop(path, None)
             self._wake(path)
             return
-        if self._impossible(path, need):
+        if need.entry is not None and self.obstacles.bars(path, need.entry):
             self.fetcher.forget(path)
-            for child in list(self._waiting.get(path, ())):
-                if parent_of(child) == path:  # not a rival for the name: the two would wake each other without end
-                    del self._waiting[path][child]
-                    self.touch(child)  # what is below it cannot be here either
+            for below in self.obstacles.take_below(path):
+                self.touch(below)  # which cannot be here either
             return
         self._needs[path] = need
+        self._repositories.needed(path, need.entry is None)
         self.need_bytes += need.bytes
         if need.entry is None:
             self._removals.add(path)
@@ -208,6 +218,7 @@ class Planner:
         need = self._needs.pop(path, None)
         if need is not None:
             self.need_bytes -= need.bytes
+            self._repositories.needed(path, need.entry is None, -1)
         self._removals.discard(path)
         self._ready.pop(path, None)
         self._removable.pop(path, None)
@@ -228,13 +239,12 @@ class Planner:
         if local is not None and local.kind is kind:
             if record is None:
                 return None
-            if local.content == record.content and local.target == record.target:
-                if not self._metadata_differs(record, local):
-                    copy_of = record.path if entry.virtual else ""
-                    if local.installed != installed or local.copy_of != copy_of:
-                        self.store.put_local(path, replace(local, installed=installed, copy_of=copy_of))
+            if says_the_same(record, local):
+                copy_of = record.path if entry.virtual else ""
+                same = local.installed == installed and local.copy_of == copy_of
+                if same and not self._metadata_differs(record, local):
                     return None
-                return Need(entry, installed)
+                return Need(entry, installed)  # of another version with the same bytes too: are they still there?
         return Need(entry, installed, record.size if record is not None and kind is Kind.FILE else 0)
 
     def _holds_only_kept(self, directory: str) -> bool:
@@ -245,38 +255,17 @@ class Planner:
     def _metadata_differs(self, record: Record, local: Local) -> bool:
         if record.kind is Kind.SYMLINK:
             return False
-        if record.mode != local.mode:
+        if self._traits.modes and record.mode != local.mode:
             return True
         grain = self._traits.mtime_granularity_ns
         return record.kind is Kind.FILE and record.mtime_ns // grain != told_mtime(local.mtime_ns) // grain
 
-    def _impossible(self, path: str, need: Need) -> bool:
-        """Whether this disk has another name that it takes for the same, no such kind, or no place to put it."""
-        if need.entry is None:
-            return False
-        parent = parent_of(path)
-        if parent in self.cannot and not self._is_directory_here(parent):
-            self.cannot[path] = self.cannot[parent]
-            self._waiting[parent][path] = None
-            return True
-        if need.entry.kind is Kind.SYMLINK and not self._traits.symlinks:
-            self.cannot[path] = "this disk has no symbolic links"
-            return True
-        if not (self._traits.folds_case or self._traits.folds_unicode):
-            return False
-        folded = fold(name_of(path))
-        for other in self.store.locals_in(parent_of(path)):
-            if other != name_of(path) and fold(other) == folded:
-                rival = f"{parent_of(path)}/{other}".lstrip("/")
-                self._waiting[rival][path] = None  # once it goes, this comes: a case-only rename
-                if self.ledger.visible(rival) is not None:
-                    self.cannot[path] = f"this disk cannot tell it from {other}"
-                return True
-        return False
-
     def _make_ready(self, path: str, need: Need, local: Local | None) -> None:
-        """Ready, or waiting for a parent, for children, or for content."""
-        if need.entry is None or (local is not None and local.kind is Kind.DIRECTORY and not _is_directory(need)):
+        """Ready, or waiting for a parent, for children, for content, or to know what the user did."""
+        if unknown := self.obstacles.unknown(path):
+            self.obstacles.wait(unknown, path)
+            return
+        if need.entry is None or (local is not None and local.kind is Kind.DIRECTORY and not need.is_directory):
             if local is None or local.kind is not Kind.DIRECTORY or not self._has_children(path):
                 (self._removable if need.entry is None else self._ready)[path] = None
             elif need.entry is not None:
@@ -284,14 +273,14 @@ class Planner:
                     self.touch(below)
             return  # the last child's removal looks at its parent again
         parent = parent_of(path)
-        if parent and not self._is_directory_here(parent):
-            self._waiting[parent][path] = None
+        if parent and not self.obstacles.is_directory_here(parent):
+            self.obstacles.wait(parent, path)
             self.changes.drop(parent)
             if parent not in self._needs and parent not in self._running and parent not in self.cannot:
                 self.touch(parent)
             return
         record = need.entry.record
-        if record is not None and record.kind is Kind.FILE and not _only_metadata(record, local):
+        if record is not None and record.kind is Kind.FILE and not (local and says_the_same(record, local)):
             if local is None and self._move_source(record):
                 self._ready[path] = None
             else:
@@ -299,16 +288,12 @@ class Planner:
             return
         self._ready[path] = None
 
-    def _is_directory_here(self, path: str) -> bool:
-        local = self.store.local(path)
-        return local is not None and local.kind is Kind.DIRECTORY
-
     def _has_children(self, path: str) -> bool:
         return next(iter(self.store.locals_below(path)), None) is not None
 
     def _wake(self, path: str) -> None:
         """The local state of `path` is settled: whoever waits for it is looked at again."""
-        for child in self._waiting.pop(path, ()):
+        for child in self.obstacles.take_waiting(path):
             self.touch(child)
         parent = parent_of(path)
         if parent in self._needs:
@@ -320,21 +305,22 @@ class Planner:
         entry = need.entry
         if entry is None:
             return Remove(path, local) if local is not None else None
-        if local is not None and local.kind is Kind.DIRECTORY and not _is_directory(need):
+        if local is not None and local.kind is Kind.DIRECTORY and not need.is_directory:
             return Remove(path, local)
         record = entry.record
         if record is None or record.kind is Kind.DIRECTORY:
             mode = record.mode if record is not None else DIRECTORY_MODE
             if local is None:
                 return MakeDirectory(path, mode)
-            if local.kind is Kind.DIRECTORY:
-                return SetMetadata(path, local, mode, local.mtime_ns)
-            return Remove(path, local)
+            if local.kind is not Kind.DIRECTORY:
+                return Remove(path, local)
+            return SetMetadata(path, local, mode, local.mtime_ns) if local.mode != mode else Confirm(path, local)
+        if local is not None and says_the_same(record, local):
+            if self._metadata_differs(record, local):
+                return SetMetadata(path, local, record.mode, record.mtime_ns)
+            return Confirm(path, local)
         if record.kind is Kind.SYMLINK:
             return InstallLink(path, local, record.target, record.mtime_ns)
-        if _only_metadata(record, local):
-            assert local is not None
-            return SetMetadata(path, local, record.mode, record.mtime_ns)
         source = self._move_source(record) if local is None else None
         if source is not None:
             moving = self.store.local(source)
@@ -353,7 +339,7 @@ class Planner:
         if not record.size or not self._removals:
             return None
         for path in self.store.locals_with(record.content):
-            if path not in self._removals:
+            if path not in self._removals or self.obstacles.unknown(path):
                 continue
             local = self.store.local(path)
             if local is not None and not local.copy_of:
@@ -403,6 +389,8 @@ class Planner:
         entry = need.entry
         copy_of = entry.record.path if entry is not None and entry.virtual and entry.record is not None else ""
         match operation:
+            case Confirm(expected=expected):
+                local = replace(expected, installed=need.installed, copy_of=copy_of)
             case MakeDirectory():
                 local = _local(Kind.DIRECTORY, stat, need.installed, copy_of)
             case InstallLink(target=target):
@@ -453,14 +441,6 @@ class Planner:
         heappush(self._retry, (now + pause, path))
         if isinstance(result.operation, MoveFile):
             heappush(self._retry, (now + pause, result.operation.source))
-
-
-def _is_directory(need: Need) -> bool:
-    return need.entry is not None and (need.entry.record is None or need.entry.record.kind is Kind.DIRECTORY)
-
-
-def _only_metadata(record: Record, local: Local | None) -> bool:
-    return local is not None and local.kind is record.kind and local.content == record.content
 
 
 def _local(kind: Kind, stat: Stat, installed: Context, copy_of: str) -> Local:

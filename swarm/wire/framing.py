@@ -1,4 +1,4 @@
-"""Frames: messages in a byte stream, each behind its length in 4 bytes, big-endian. No I/O.
+"""Frames: messages in a byte stream, each behind its length, big-endian: 4 bytes in lanes, 2 at a relay. No I/O.
 
 A frame is never empty. What a peer announces costs nothing until it has sent it: memory grows with the bytes that came.
 Bytes outside of any frame may follow one, where the message in it says how many; they are for `take`.
@@ -26,9 +26,10 @@ class Deframer:
     A stream of frames only: `feed`. One with bytes between them: `push`, then `pop` and `take` in turn.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, prefix_bytes: int = PREFIX_BYTES) -> None:
         """`limit`: bytes of payload; may be raised later, once the peer is trusted with more."""
         self.limit = limit
+        self._prefix_bytes = prefix_bytes
         self._held = bytearray()  # deleting at its front moves no bytes
 
     @property
@@ -54,16 +55,16 @@ class Deframer:
         Raises BadPeer as soon as a prefix announces 0 or more than `limit` bytes. After that the stream is of no use:
         there is no telling where the next frame begins.
         """
-        if len(self._held) < PREFIX_BYTES:
+        if len(self._held) < self._prefix_bytes:
             return None
         with memoryview(self._held) as held:  # a slice of it becomes bytes in one copy
-            length = int.from_bytes(held[:PREFIX_BYTES], "big")
+            length = int.from_bytes(held[: self._prefix_bytes], "big")
             if not 0 < length <= self.limit:
                 raise BadPeer(f"a frame of {length} bytes")
-            end = PREFIX_BYTES + length
+            end = self._prefix_bytes + length
             if end > len(held):
                 return None
-            payload = bytes(held[PREFIX_BYTES:end])
+            payload = bytes(held[self._prefix_bytes : end])
         del self._held[:end]
         return payload
 

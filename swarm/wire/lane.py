@@ -7,9 +7,15 @@ nodes are tested over an in-memory link that implements the same two Protocols.
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from swarm.wire.hop import Places
 
 Route = Literal["direct", "punched", "relayed", "tcp"]
+Via = Literal["udp", "tcp"]  # how a relay is reached
 
 
 class Lane(Protocol):
@@ -39,8 +45,25 @@ class Link(Protocol):
 
     dialled: bool  # True on the side that opened the link
     binding: bytes  # 32 bytes, the same on both sides and unknown to anybody else (the channel binding)
-    route: Route
-    address: tuple[str, int]  # where the peer is, as seen from here: host, port
+    on_route: Callable[[], None] | None  # called when `route`, `via`, `relay` or `address` are others; may be set
+
+    @property
+    def route(self) -> Route: ...
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where the peer is, as seen from here, or the relay that leads to it: host, port."""
+        ...
+
+    @property
+    def relay(self) -> str | None:
+        """The relay in use, for people; None for none."""
+        ...
+
+    @property
+    def via(self) -> Via | None:
+        """How the relay in use is reached."""
+        ...
 
     async def open_lane(self) -> Lane: ...
 
@@ -50,6 +73,10 @@ class Link(Protocol):
 
     def trust(self) -> None:
         """The peer is authenticated: lifts the limits on strangers (one lane, 4 KiB, 5 seconds)."""
+        ...
+
+    def seek(self, places: Places) -> None:
+        """The peer says where it may be reached: the best way there is found, and used. Only after `trust`."""
         ...
 
     def round_trip(self) -> float | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.lab import internet as internets
 from tests.lab import wire as wires
 from tests.live.daemon import Daemon
 
@@ -30,6 +31,13 @@ def wire(namespaces: None) -> Iterator[Wire]:
     made = wires.Wire()
     yield made
     made.remove()
+
+
+@pytest.fixture
+def internet(wire: Wire) -> internets.Internet:
+    if not internets.available():
+        pytest.skip("the NATs of the lab need nft, of the package nftables")
+    return internets.Internet(wire)
 
 
 @pytest.fixture

@@ -35,6 +35,10 @@ class Machine:
         ip("-n", self.namespace, "addr", "del", old, "dev", "eth0")
         ip("-n", self.namespace, "addr", "add", new, "dev", "eth0")
 
+    def route(self, via: str) -> None:
+        """What is not on the wire goes to that address."""
+        ip("-n", self.namespace, "route", "replace", "default", "via", via)
+
 
 class Wire:
     """A bridge and the machines on it. Made by root on Linux only."""
@@ -57,6 +61,22 @@ class Wire:
         ip("-n", machine.namespace, "addr", "add", address, "dev", "eth0")
         for interface in ("lo", "eth0"):
             ip("-n", machine.namespace, "link", "set", interface, "up")
+        return machine
+
+    def behind(self, router: Machine, inner: str, address: str) -> Machine:
+        """A machine whose only way out is `router`, which has the address `inner` on their network (of 24 bits)."""
+        number = len(self._machines)
+        machine = Machine(f"{self._prefix}n{number}", "lan", "")
+        ip("netns", "add", machine.namespace)
+        self._machines.append(machine)
+        ends = ("eth0", "netns", machine.namespace)
+        ip("link", "add", "lan", "netns", router.namespace, "type", "veth", "peer", "name", *ends)
+        for namespace, interface, own in ((router.namespace, "lan", inner), (machine.namespace, "eth0", address)):
+            ip("-n", namespace, "addr", "add", f"{own}/24", "dev", interface)
+            ip("-n", namespace, "link", "set", interface, "up")
+        ip("-n", machine.namespace, "link", "set", "lo", "up")
+        ip("-n", machine.namespace, "route", "add", "default", "via", inner)
+        subprocess.run([*router.inside, "sysctl", "-qw", "net.ipv4.ip_forward=1"], check=True, timeout=20)
         return machine
 
     def remove(self) -> None:

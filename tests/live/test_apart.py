@@ -136,15 +136,34 @@ def test_two_folders_with_files_are_merged_and_nothing_is_lost(make_daemon: Make
         write(daemon.folder / "differs.txt", f"{daemon.name}'s")
     wanted = {*contents(anna.folder), *contents(bob.folder)}
     key = anna.share()
+    anna.wait(peers=0)
+    for path in sorted(bob.folder.glob("both/*/*")):  # as a copy that keeps the times of its files
+        stat = (anna.folder / path.relative_to(bob.folder)).stat()
+        os.utime(path, ns=(stat.st_mtime_ns, stat.st_mtime_ns))
+    os.utime(bob.folder / "differs.txt", ns=(0, 0))
+    untouched = particulars(bob.folder)
     refusal = bob.run("join", key, str(bob.folder), code=6)
-    assert "nothing is deleted" in refusal
-    assert names(bob) == ["both", "differs.txt", "only bob"]
+    assert "1 only here, 1 only there, 20 same and 1 different, by size and time against what anna has" in refusal
+    assert sorted(os.listdir(bob.folder)) == ["both", "differs.txt", "only bob"]
+    assert particulars(bob.folder) == untouched
+    assert bob.status()["folders"] == []
+    assert not list((bob.home / "folders").iterdir())
     bob.join(key, None, "--yes")
     settle(anna, bob)
     settle(bob, anna)
     assert set(contents(anna.folder)) == wanted
     assert particulars(bob.folder).keys() == particulars(anna.folder).keys()
     assert bob.fetched() < 200  # what only anna had: not the twenty files that both had
+
+
+def test_a_preview_without_anybody_counts_what_is_here(make_daemon: MakeDaemon) -> None:
+    anna, bob = make_daemon("anna").start(), make_daemon("bob").start()
+    small_files(bob.folder, 1, 3)
+    write(bob.folder / "half.part", "a download")
+    key = anna.share()
+    anna.stop()
+    assert "3 files; nobody is online to compare them with" in bob.run("join", key, str(bob.folder), code=6)
+    assert not (bob.folder / ".swarm").exists()
 
 
 def test_a_join_without_a_path_goes_home_and_refuses_a_directory_with_files(make_daemon: MakeDaemon) -> None:

@@ -11,11 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from swarm.disk.hasher import read
-from swarm.disk.history import HISTORY
 from swarm.disk.installer import run
 from swarm.ids import NO_CONTENT, ContentId, Kind
 from swarm.sync.events import Hash, Hashed, Run
-from swarm.sync.files import Stat, Traits
+from swarm.sync.files import HISTORY, Stat, Traits
 from swarm.sync.memory_files import MemoryFileSystem
 from swarm.sync.operation import (
     InstallFile,

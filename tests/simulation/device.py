@@ -31,6 +31,7 @@ from swarm.sync.events import (
     Note,
     OperationsDone,
     PrepareTemp,
+    ReadDatabase,
     Run,
     Scan,
     Send,
@@ -56,6 +57,7 @@ DISK_SECONDS = 0.001  # what a piece of disk work takes
 WATCH_SECONDS = 0.02  # until the watcher tells
 TICK_MS = 4  # of a kernel with HZ=250: two writes within it have the same mtime
 HEALTH_SECONDS = 2.0  # between two looks at a folder whose disk is away
+IDLE_SECONDS = 5.0  # without an event before the folder's disk is looked at all the same
 MARKER = ".swarm/folder-id"
 POOLS = ("scan", "hash", "temps", "install", "serve")
 
@@ -92,6 +94,7 @@ class Device:
         self._dirty: set[str] = set()
         self._closed: set[str] = set()
         self._unhealthy = ""
+        self._heard = 0.0  # when the last event came
         self._cut_short: Callable[[], None] = self._forget  # what follows once a PowerCut has unwound
         self._jobs: dict[str, deque[Callable[[], Event | None]]] = {pool: deque() for pool in POOLS}
         self._working: set[str] = set()
@@ -139,6 +142,8 @@ class Device:
         )
         self.folder.start()
         self._wake()
+        self._heard = self.world.now
+        self._look_when_idle(self.lives)
 
     def stop(self) -> None:
         """The process is killed. The disk stays as it is, the database as it was committed."""
@@ -188,6 +193,19 @@ class Device:
         self._unhealthy = ""
         self.post(Health(""))
 
+    def _look_when_idle(self, life: int) -> None:
+        """What is mounted over a folder, or put in its place, makes no event."""
+
+        def look() -> None:
+            if self.folder is None or self.lives != life:
+                return
+            if self.world.now >= self._heard + IDLE_SECONDS:
+                self._heard = self.world.now
+                self.healthy()
+            self._look_when_idle(life)
+
+        self.world.at(self._heard + IDLE_SECONDS, look)
+
     def unmount(self, how: Away) -> None:
         self.files.unmount(how)
 
@@ -198,6 +216,7 @@ class Device:
 
     def post(self, event: Event) -> None:
         if self.folder is not None:
+            self._heard = self.world.now
             self._inbox.append(event)
             self._wake()
 
@@ -271,6 +290,9 @@ class Device:
                 self._later("scan", life, lambda: scanner.scan(self.files, directory, self.healthy))
             case Hash():
                 self._later("hash", life, lambda: hasher.read(self.files, effect, self.keys.chunk_key()))
+            case ReadDatabase():
+                key = self.keys.chunk_key()
+                self._later("hash", life, lambda: hasher.read_database(self.files, effect, key, self.healthy))
             case Run():
                 self._later("install", life, lambda: self._install(effect))
             case PrepareTemp() | StoreChunks() | StoreFiles() | DropTemp():

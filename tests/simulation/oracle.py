@@ -30,10 +30,10 @@ from swarm.sync.operation import InstallFile, InstallLink, MakeDirectory, MoveFi
 from swarm.wire.messages import Delta, Introduce, Registers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from swarm.sync.events import OperationsDone
-    from swarm.sync.memory_disk import Node
+    from swarm.sync.memory_disk import Entry, Node
     from swarm.sync.memory_files import MemoryFileSystem, Tree
     from tests.simulation.device import Device
     from tests.simulation.world import World
@@ -114,11 +114,7 @@ class Oracle:
         finally:
             after = self._tree(device)
             self._acted(device, before, after)
-            for path, values in self._metadata(device).items():
-                data = after[path][1]
-                if isinstance(data, bytes) and before.get(path) == after[path] and metadata.get(path) != values:
-                    self.produced[path, data] += 1  # touched: a version with the same bytes
-                    self.ended.discard((path, data))
+            self._touched(device, before, after, metadata)
             self._remember(device)
 
     def _acted(self, device: Device, before: Tree, after: Tree) -> None:
@@ -130,29 +126,30 @@ class Oracle:
             for path, (_, data) in after.items()
             if isinstance(data, bytes) and self.produced[path, data] and (path, data) not in self.ended
         }
-        for path in before.keys() | after.keys():
-            old, new = before.get(path), after.get(path)
-            if old == new:
+        changed = _changed(before, after)
+        watched.acted.update(changed)
+        for path in changed:  # what went first: of a rename it comes again
+            if (old := before.get(path)) is None:
                 continue
-            watched.acted.add(path)
-            if new is not None:
-                kind, data = new
-                watched.users.add(device.files.node(path).inode)
-                if kind is Kind.FILE and isinstance(data, bytes):
-                    self._wrote(device, path, data)
-                elif isinstance(data, str):
-                    self.targets.add(data)
-            if old is not None:
-                kind, data = old
-                if kind is Kind.FILE and isinstance(data, bytes):
-                    self.ended.add((path, data))
-                    if data not in present:
-                        self.due.pop(data, None)
-                    elif "(conflict " in path and data in self.due:
-                        self.due[data] = Due.SOMEWHERE  # its copy was refused, while the register's own name had it
-                if new is None or new[0] is not kind:
-                    watched.removed[path] = now
-                    watched.reappeared.pop(path, None)
+            kind, data = old
+            if kind is Kind.FILE and isinstance(data, bytes):
+                self.ended.add((path, data))
+                if data not in present:
+                    self.due.pop(data, None)
+                elif "(conflict " in path and data in self.due:
+                    self.due[data] = Due.SOMEWHERE  # its copy was refused, while the register's own name had it
+            if (new := after.get(path)) is None or new[0] is not kind:
+                watched.removed[path] = now
+                watched.reappeared.pop(path, None)
+        for path in changed:
+            if (new := after.get(path)) is None:
+                continue
+            kind, data = new
+            watched.users.add(device.files.node(path).inode)
+            if kind is Kind.FILE and isinstance(data, bytes):
+                self._wrote(device, path, data)
+            elif isinstance(data, str):
+                self.targets.add(data)
 
     def _wrote(self, device: Device, path: str, data: bytes) -> None:
         self.written.add(data)
@@ -162,10 +159,13 @@ class Oracle:
             self.due[data] = Due.SOMEWHERE if below_git(path) or self.lies else Due.CURRENT
             self.origin_of.setdefault(data, f"{device.name} at {path}, {self.world.now - 1000:.3f}")
 
-    def wrote_late(self, device: Device, data: bytes, inode: int) -> None:
-        """Through a handle that was opened before its file was displaced: it may land in history."""
+    def wrote_late(self, device: Device, before: bytes, data: bytes, inode: int) -> None:
+        """Through a handle that was opened before its file was displaced: it may land in history. What a user had put
+        into that file before is written over, wherever the file is by then."""
         self.written.add(data)
         self._watched[device.name].users.add(inode)
+        if before != data and before not in self._everywhere():
+            self.due.pop(before, None)
         if data and self.due.get(data) is not Due.CURRENT:
             self.due[data] = Due.SOMEWHERE
             self.origin_of.setdefault(data, f"{device.name} through a handle, {self.world.now - 1000:.3f}")
@@ -177,6 +177,9 @@ class Oracle:
             if kind is Kind.FILE and isinstance(data, bytes):
                 self.produced[path, data] += 1
                 self.ended.discard((path, data))
+        for data in self._history(device) - set(self._contents(self._tree(device))):
+            if data in self.due:  # it may have given way to a version whose record only that database had
+                self.due[data] = Due.SOMEWHERE
         watched = self._watched[device.name]
         for path, _ in device.store.locals_below(""):  # what has gone since, it cannot tell from what a user deleted
             if path not in watched.tree:
@@ -188,7 +191,7 @@ class Oracle:
         """The power of its disk fails within it."""
         self.look(device)
         durable = _durable_contents(device.files)
-        before = self._tree(device)
+        before, metadata = self._tree(device), self._metadata(device)
         held = set(self._contents(before)) | self._history(device)
         watched = self._watched[device.name]
         installed = {path for path in before if device.files.node(path).inode not in watched.users}
@@ -207,26 +210,50 @@ class Oracle:
                 self.due[gone] = Due.SOMEWHERE
             elif gone not in elsewhere:
                 self.due.pop(gone, None)  # nobody had made it durable, and nobody else has it
-        for path in before.keys() | after.keys():
-            old, new = before.get(path), after.get(path)
-            if old == new:
+        changed = _changed(before, after)
+        lasting = {data for path, (_, data) in after.items() if before.get(path) == after[path]}
+        for path in changed:
+            if (old := before.get(path)) is None:
                 continue
-            if new is not None and new[0] is Kind.FILE and isinstance(new[1], bytes):
-                owed = self.due.get(new[1])
-                self._wrote(device, path, new[1])
-                if owed is None and (path in installed or (old is None and path not in watched.removed)):
-                    self.due.pop(new[1], None)  # a step of ours did not last: nobody wants what it had replaced
-                if new[1] not in held and new[1] in self.due:
-                    self.due[new[1]] = Due.SOMEWHERE  # torn, or old: a user has nothing of it
-                    device.files.node(path).ctime_ns += 1  # else nobody could see it
-            if old is not None and isinstance(old[1], bytes):
+            if isinstance(old[1], bytes):
                 self.produced[path, old[1]] += 1
-                if old[1] in self.due and old[1] not in self._contents(after):
-                    self.due[old[1]] = Due.SOMEWHERE
-            if old is not None and (new is None or new[0] is not old[0]):
+                if old[1] in self.due and old[1] not in lasting:
+                    self.due[old[1]] = Due.SOMEWHERE  # nobody had made durable that it is here
+            if (new := after.get(path)) is None or new[0] is not old[0]:
                 watched.removed[path] = self.world.now
                 watched.reappeared.pop(path, None)
+        for path in changed:
+            new, old = after.get(path), before.get(path)
+            if new is None or new[0] is not Kind.FILE or not isinstance(new[1], bytes):
+                continue
+            owed = self.due.get(new[1])
+            self._wrote(device, path, new[1])
+            if path in installed or (old is None and path not in watched.removed) or self._is_known_at(device, path):
+                self._owe(new[1], owed)  # as if what did not last had never been done: it is wanted as before
+            if new[1] not in held and new[1] in self.due:
+                self.due[new[1]] = Due.SOMEWHERE  # torn, or old: a user has nothing of it
+                device.files.node(path).ctime_ns += 1  # else nobody could see it
+        self._touched(device, before, after, metadata)
         self._remember(device)
+
+    def _is_known_at(self, device: Device, path: str) -> bool:
+        """Whether its database says of `path` what is there, so that a crash is nothing that it could see."""
+        local, node = device.store.local(path), device.files.node(path)
+        return local is not None and local.inode == node.inode and local.content == self.name_of(bytes(node.data))
+
+    def _owe(self, data: bytes, due: Due | None) -> None:
+        if due is None:
+            self.due.pop(data, None)
+        else:
+            self.due[data] = due
+
+    def _touched(self, device: Device, before: Tree, after: Tree, metadata: dict[str, tuple[int, int]]) -> None:
+        """Other permissions or another mtime, be it a user's or of a crash: a version with the same bytes."""
+        for path, values in self._metadata(device).items():
+            data = after[path][1]
+            if isinstance(data, bytes) and before.get(path) == after[path] and metadata.get(path) != values:
+                self.produced[path, data] += 1
+                self.ended.discard((path, data))
 
     # -- devices
 
@@ -471,6 +498,7 @@ class Oracle:
     def _judge_index(self, device: Device) -> None:
         """What its index says of its disk is true."""
         assert device.folder is not None
+        unmet = self._unmet() if self.lost else set()  # where what was deleted waits for what comes in its place
         for path, (kind, data) in self._tree(device).items():
             local = device.store.local(path)
             if local is None or local.kind is not kind:
@@ -479,7 +507,7 @@ class Oracle:
                 self.convict(f"{device.name} does not know of {path}")
             elif isinstance(data, bytes) and local.content != self.name_of(data):
                 self.convict(f"{device.name} takes {path} for another content than it has")
-            elif local.copy_of == "" and kind is not Kind.DIRECTORY and not self.lies:
+            elif local.copy_of == "" and kind is not Kind.DIRECTORY and not self.lies and path not in unmet:
                 register = device.store.register(PathKey(device.folder.ledger.key_of(path)))
                 if not any(record.content == local.content for record in register if not record.tombstone):
                     self.convict(f"{device.name} has {path} and no record of it")
@@ -557,6 +585,10 @@ def content_of(chunk_key: bytes, data: bytes) -> ContentId:
     return build(chunks, size_class).root
 
 
+def _changed(before: Tree, after: Tree) -> list[str]:
+    return sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
+
+
 def _all_of(files: MemoryFileSystem, below: str = "") -> Tree:
     """What is on the disk, be it mounted or not."""
     disk = files._disk
@@ -584,15 +616,21 @@ def _durable(files: MemoryFileSystem, path: str) -> Node | None:
 
 
 def _durable_contents(files: MemoryFileSystem) -> set[bytes]:
-    found: set[bytes] = set()
-    waiting = [files._disk.root]
+    """Contents of files that somebody can see now, and that a power cut would leave whole under some name. Not those
+    whose bytes happen to be in another file that last, and that a user has just removed."""
+    seen = {node.inode for node in _files_below(files._disk.root, lambda node: node.entries)}
+    durable = _files_below(files._disk.root, lambda node: node.durable_entries)
+    return {node.image.data for node in durable if node.inode in seen and node.image.data == bytes(node.data)}
+
+
+def _files_below(root: Node, entries: Callable[[Node], dict[str, Entry]]) -> Iterator[Node]:
+    waiting = [root]
     while waiting:
-        for _, node in waiting.pop().durable_entries.values():
+        for _, node in entries(waiting.pop()).values():
             if node.kind is Kind.DIRECTORY:
                 waiting.append(node)
-            elif node.kind is Kind.FILE and node.image.data == bytes(node.data):
-                found.add(node.image.data)
-    return found
+            elif node.kind is Kind.FILE:
+                yield node
 
 
 def _name(data: object) -> str:

@@ -351,6 +351,8 @@ class Play:
             node = device.files.node("d")
         except OSError:
             return
+        if not node.mode & 0o400:
+            return  # it is forbidden already, here or wherever that came from: who does so twice allows it once
         mode, node.mode = node.mode, 0o000
         device.tell("d")
 
@@ -374,6 +376,8 @@ class Play:
             device.mount()
             if device.wants_to_run and not device.runs:
                 device.start()
+            elif step.what == "unplug":
+                device.overflow()  # it was mounted anew, and the watches went with the old mount
 
         self.world.after(step.number / 1000, back)
 

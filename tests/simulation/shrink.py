@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import traceback
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -18,22 +19,28 @@ KNOWN = (Conviction, Unsettled, Spinning)
 
 def verdict(schedule: Schedule) -> str:
     """ "" for a run in which all promises were kept, else what went wrong, its kind first."""
+    return _judgement(schedule)[0]
+
+
+def _judgement(schedule: Schedule) -> tuple[str, str]:
+    """What went wrong, and the line of code that found it: one promise broken is not another, though both convict."""
     try:
         Play(schedule).run()
     except Exception as error:
-        return f"{type(error).__name__}: {error}"
-    return ""
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.name != "convict"]
+        return f"{type(error).__name__}: {error}", f"{frames[-1].name}:{frames[-1].lineno}"
+    return "", ""
 
 
 def shrink(schedule: Schedule, seconds: float = 60.0) -> Schedule:
-    """The smallest schedule found that still fails in the same way (by the type of the failure)."""
-    kind = verdict(schedule).partition(":")[0]
-    if not kind:
+    """The smallest schedule found that still fails in the same way."""
+    where = _judgement(schedule)[1]
+    if not where:
         return schedule
     end = time.monotonic() + seconds
 
     def fails(steps: tuple[Step, ...]) -> bool:
-        return verdict(replace(schedule, steps=steps)).partition(":")[0] == kind
+        return _judgement(replace(schedule, steps=steps))[1] == where
 
     steps = schedule.steps
     size = max(1, len(steps) // 2)

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from swarm.content.chunk import MIN_CHUNK
-from swarm.ids import Kind
+from swarm.content.manifest import parse_node
+from swarm.ids import ChunkId, Kind
 from swarm.sync.dirty import Dirty
 from swarm.sync.files import Traits
 from swarm.sync.memory_store import MemoryStore
@@ -149,7 +150,7 @@ def test_an_edit_of_the_same_size_in_the_tick_of_the_old_one_is_put_back() -> No
     """A disk whose times are whole seconds: only reading it tells what came out of the exchange."""
     world, [one, other] = devices(traits=Traits(mtime_granularity_ns=1_000_000_000))
     one.write("a", b"first")
-    world.settle()
+    world.run(0.5)  # in step, and its time is still that of a write just now
     ahead(other, "exchange", lambda: sneak(other, "a", b"mine!"))
     one.write("a", b"second")
     judge(world)
@@ -239,6 +240,108 @@ def test_what_was_moved_and_then_deleted_stays_deleted() -> None:
     one.rename("a", "b")
     judge(world)
     assert one.tree() == {}
+
+
+def test_what_was_moved_and_then_became_a_directory_stays_one() -> None:
+    world, [one, other] = devices()
+    one.write("a", b"first")
+    world.settle()
+
+    def swap() -> None:
+        with other.user() as files:
+            files.remove("b")
+            files.mkdir("b", 0o755)
+            files.write_file("b/inside", b"of the other's user")
+        other.tell("b")
+
+    ahead(other, "read_at", swap, "b")
+    one.rename("a", "b")
+    judge(world)
+    assert one.contents() == [b"of the other's user"]
+    assert one.read("b/inside") == b"of the other's user"
+
+
+def test_what_nobody_has_any_more_is_not_asked_for_without_end() -> None:
+    world, [one, other] = devices()
+    assert world.oracle is not None
+    world.network.lost_lanes = 1.0
+    one.write("a", b"first")
+    world.run(3.0)
+    assert other.folder is not None
+    assert other.folder.planner.need_files == 1
+    one.stop()
+    one.store = MemoryStore()
+    one.remove("a")
+    world.oracle.doubles = True
+    world.oracle.forgot(one)
+    one.start()
+    judge(world)
+
+
+def test_a_deletion_is_not_of_a_version_that_came_after_it_with_the_same_bytes() -> None:
+    """Nothing is to be done on the disk for that version, and yet it counts only where it was looked at."""
+    world, [one, other] = devices()
+    one.write("a", b"first")
+    world.settle()
+    world.run(OLD_SECONDS)
+    part(one, other)
+    one.rename("a", "b")
+    world.run(5.0)
+    one.rename("b", "a")
+    world.run(5.0)
+    with other.user() as files:
+        files.remove("a")  # and the watcher is slow to tell
+    join(one, other)
+    world.run(1.0)
+    other.tell("a")
+    judge(world)
+    assert one.read("a") == b"first"
+
+
+def test_what_is_to_be_put_below_a_directory_that_is_missing_waits() -> None:
+    """On a disk that folds names it would end up in another directory, and go with the one that was meant."""
+    world, [one, other] = devices()
+    other.files.traits = Traits(folds_case=True)
+    other.stop()
+    other.start()
+    one.mkdir("D")
+    one.write("D/x", b"first")
+    world.settle()
+    part(one, other)
+    other.rename("D/x", "x")
+    other.remove("D")
+    other.mkdir("d")
+    one.write("D/y", b"second")
+    world.run(1.0)
+    join(one, other)
+    world.run(1.0)
+    judge(world)
+    assert one.read("D/y") == b"second"
+    assert "d/y" not in other.tree()
+
+
+def test_what_is_in_history_can_be_had_after_a_database_was_lost() -> None:
+    world, [one, other] = devices()
+    one.write("a", b"first")
+    world.settle()
+    one.remove("a")
+    world.settle()
+    assert other.files.tree(".swarm/history", ours=True)
+    other.stop()
+    other.store = MemoryStore()
+    assert world.oracle is not None
+    world.oracle.forgot(other)
+    other.start()
+    world.settle()
+    world.run(5.0)
+    [chunk] = [
+        chunk
+        for raw in [other.store.manifest_node(world.oracle.name_of(b"first"))]
+        if raw is not None
+        for chunk, _ in parse_node(raw).entries
+    ]
+    assert other.store.find_chunk(ChunkId(chunk))
+    judge(world)
 
 
 def test_what_could_not_be_put_in_place_is_put_there_later() -> None:

@@ -134,11 +134,12 @@ def write_late(device: Device, path: str, data: bytes) -> None:
         if device.files.crashes != crashes:
             return
         with device.user() as files:
+            before = bytes(node.data)
             files.resize(node, len(data), path)
             node.data[:] = data
             files.change(node, mtime_ns=device.wall_ns())
             if device.world.oracle is not None and node.links:
-                device.world.oracle.wrote_late(device, data, node.inode)
+                device.world.oracle.wrote_late(device, before, data, node.inode)
         for now in device.tree():
             if device.files.node(now) is node:
                 device.tell(now, closed=True)

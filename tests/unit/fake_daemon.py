@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from swarm.config import Config, described
-from swarm.control.daemon import Done, Shared, Waited
+from swarm.control.daemon import Done, Preview, Shared, Waited
 from swarm.errors import EXIT_HELD, EXIT_NOT_FOUND, Unavailable, UserError
 
 if TYPE_CHECKING:
@@ -22,6 +22,33 @@ if TYPE_CHECKING:
     from swarm.disk.home import Home
 
 SECRET = "swarmw1fake+192.0.2.7:47474+name=Docs"
+
+
+class FakeRelaying:
+    """Remembers what it was asked, and has one relay that is away."""
+
+    def __init__(self, calls: list[tuple[Any, ...]]) -> None:
+        self.calls = calls
+
+    async def relays(self) -> dict[str, Any]:
+        self.calls.append(("relays",))
+        away = {
+            "relay": "r.example.net:47470~KEY",
+            "state": "connecting",
+            "via": None,
+            "named": True,
+            "public_address": None,
+            "why": "the relay r.example.net:47470 cannot be used: no answer",
+        }
+        return {"relays": [away]}
+
+    async def add(self, relay: str, token: str | None) -> dict[str, Any]:
+        self.calls.append(("relay-add", relay, token))
+        return {"relay": relay, "notes": ["Registered."]}
+
+    async def remove(self, relay: str) -> dict[str, Any]:
+        self.calls.append(("relay-remove", relay))
+        raise UserError("there is no such relay here", "swarm relay list shows them", EXIT_NOT_FOUND)
 
 
 class FakePast:
@@ -61,6 +88,7 @@ class FakeDaemon:
     def __init__(self) -> None:
         self.calls: list[tuple[Any, ...]] = []
         self.past = FakePast(self.calls)
+        self.relaying = FakeRelaying(self.calls)
         self.stopped = asyncio.Event()
         self.waiting = asyncio.Event()
         self.wait_cancelled = asyncio.Event()
@@ -81,8 +109,12 @@ class FakeDaemon:
     async def join(self, invitation: str, path: str | None, merge: bool) -> Shared:
         self.calls.append(("join", invitation, path, merge))
         if path is not None and "full" in path and not merge:
-            raise UserError("3 files only here, 2 only there, 1 same, 1 differs", "--yes merges", EXIT_HELD)
+            raise UserError(f"{path} has files already", "--yes merges", EXIT_HELD)
         return Shared(invitation, "00ff", "Docs", path or "/home/anna/Docs", ("nobody is online yet",))
+
+    async def preview(self, invitation: str, path: str) -> Preview:
+        self.calls.append(("preview", invitation, path))
+        return Preview("nas", 3, 12_000, 2, 3_100_000_000, 1, 1)
 
     async def status(self) -> dict[str, Any]:
         return {"device": {"id": "ab", "name": "anna-desk"}, "folders": self.folders}
@@ -103,8 +135,10 @@ class FakeDaemon:
             raise UserError(f"{path} is not in a shared folder", "swarm status lists them", EXIT_NOT_FOUND)
         return f"swarm{kind[0]}1fake"
 
-    async def leave(self, path: str) -> Done:
-        return self._done("leave", path)
+    async def leave(self, path: str, agreed: bool) -> Done:
+        if "owned" in path and not agreed:
+            raise UserError("this device holds the owner key of Docs", "swarm key --owner prints it", EXIT_HELD)
+        return self._done("leave", path, agreed)
 
     async def move(self, old: str, new: str) -> Done:
         return self._done("move", old, new)
@@ -121,6 +155,9 @@ class FakeDaemon:
     def _done(self, verb: str, path: str, *more: Any) -> Done:
         self.calls.append((verb, path, *more))
         return Done("Docs", path, (f"{verb} is done",))
+
+    async def doctor(self) -> dict[str, Any]:
+        return {"port": 47474, "own": [], "relays": [], "mapping": None, "peers": [], "folders": []}
 
     async def config(self) -> dict[str, Any]:
         return described(Config(), "/home/anna/swarm", "anna-desk")

@@ -1,5 +1,5 @@
 """The house: which room may import which, and that pure rooms do no I/O. Reads the imports and fails when an arrow
-points up."""
+points up. The relay is a house of its own on the lower rooms of this one."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 import swarm
 
 ROOT = Path(swarm.__file__).parent
+RELAY = ROOT.parent / "relay"
 
 # Lower rooms first; rooms on one shelf may not import each other, but for those named in SAME_SHELF.
 SHELVES: list[set[str]] = [
@@ -64,9 +65,28 @@ IMPURE = {
 }
 MAX_LINES = 480  # a file that nears it is two
 
+# Of the relay's files all are pure but these; its pure ones import only pure rooms.
+RELAY_SHELLS = {
+    "__main__.py",
+    "bootstrap.py",
+    "forward.py",
+    "main.py",
+    "measure.py",
+    "serve.py",
+    "state.py",
+    "streams.py",
+    "udp.py",
+}
+RELAY_USES = {"ids", "errors", "config", "keys", "wire", "net", "discovery", "disk", ""}
+PURE_IN_NET = "swarm.net.admission."  # what counts as one address
+
 
 def modules() -> list[Path]:
     return sorted(ROOT.rglob("*.py"))
+
+
+def relay_modules() -> list[Path]:
+    return sorted(RELAY.rglob("*.py"))
 
 
 def room_of(path: Path) -> str:
@@ -116,11 +136,29 @@ def test_pure_rooms_do_no_io(path: Path) -> None:
     assert not found, f"{path.relative_to(ROOT)} imports {found}"
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", relay_modules(), ids=lambda path: path.name)
+def test_the_relay_stands_on_lower_rooms_and_its_pure_files_on_pure_ones(path: Path) -> None:
+    for name in imports_of(path):
+        top, *rest = name.split(".")
+        if top == "swarm" and rest != ["__version__"]:
+            assert (rest[0] if rest else "") in RELAY_USES, f"the relay may not import {name}"
+            pure = rest[0] in PURE or name.startswith(PURE_IN_NET)
+            assert path.name in RELAY_SHELLS or pure, f"{path.name} is pure and imports {name}"
+        elif top == "relay" and path.name not in RELAY_SHELLS:
+            assert not rest or f"{rest[0]}.py" not in RELAY_SHELLS, f"{path.name} is pure and imports {name}"
+        assert path.name in RELAY_SHELLS or top not in IMPURE, f"{path.name} is pure and imports {name}"
+
+
+def test_nothing_of_swarm_imports_the_relay() -> None:
+    for path in modules():
+        assert not [name for name in imports_of(path) if name.split(".")[0] == "relay"], path
+
+
+@pytest.mark.parametrize("path", [*modules(), *relay_modules()], ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_files_stay_small(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= MAX_LINES
 
 
 def test_every_module_says_what_it_is_for() -> None:
-    for path in modules():
+    for path in [*modules(), *relay_modules()]:
         assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))), f"{path} has no docstring"

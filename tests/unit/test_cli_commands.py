@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 import json
 import os
+import shlex
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -105,27 +108,62 @@ def test_a_key_comes_from_the_command_line_or_stdin(
     assert KEY not in captured.err
 
 
-HELD = UserError("3 only here, 2 only there", "--yes", EXIT_HELD)
+HELD = UserError("/home/anna/Docs has files already", "--yes", EXIT_HELD)
+FOUND = {
+    "member": "nas",
+    "only_here": 12,
+    "only_here_bytes": 3_100_000,
+    "only_there": 1204,
+    "only_there_bytes": 3_100_000_000,
+    "same": 4,
+    "differ": 1,
+}
+TABLE = """\
+By size and time, against what nas has:
+  only here      12 files  3.1 MB
+  only there  1,204 files  3.1 GB
+  same            4 files
+  differ          1 file
+Joining merges: nothing is deleted, and of files that differ both are kept.
+"""
 
 
 def test_a_merge_that_nobody_can_agree_to_is_held(
     daemon: Callable[..., Answers], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    fake = daemon(join=[HELD])
+    fake = daemon(join=[HELD], preview=FOUND)
     type_in(monkeypatch, "y\n")
     assert main.main(["join", KEY, str(tmp_path)]) == EXIT_HELD
-    assert len(fake.calls) == 1
-    assert "swarm: error: 3 only here" in capsys.readouterr().err
+    assert fake.calls[1:] == [("preview", {"key": KEY, "path": str(tmp_path)})]
+    assert capsys.readouterr().err == (
+        "swarm: error: /home/anna/Docs has files already: 12 only here, 1,204 only there, 4 same and 1 different, by "
+        "size and time against what nas has\nswarm: hint: --yes\n"
+    )
 
 
 def test_yes_merges_and_still_shows_the_preview(
     daemon: Callable[..., Answers], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    fake = daemon(join=[HELD, JOINED])
+    fake = daemon(join=[HELD, JOINED], preview=FOUND)
     type_in(monkeypatch, "")
     assert main.main(["join", KEY, str(tmp_path), "--yes"]) == 0
-    assert [arguments["merge"] for _, arguments in fake.calls] == [False, True]
-    assert "3 only here" in capsys.readouterr().err
+    assert [arguments.get("merge") for _, arguments in fake.calls] == [False, None, True]
+    assert TABLE in capsys.readouterr().err
+
+
+def test_where_nobody_is_online_the_question_says_what_is_here(
+    daemon: Callable[..., Answers], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    daemon(join=[HELD, JOINED], preview={**FOUND, "member": ""})
+    type_in(monkeypatch, "")
+    assert main.main(["join", KEY, str(tmp_path), "--yes"]) == 0
+    said = capsys.readouterr().err
+    assert "Nobody who has this folder is online: what is there cannot be counted.\n  here  12 files  3.1 MB\n" in said
+    assert "only there" not in said
+
+
+def test_a_key_that_only_reads_says_where_files_that_differ_go() -> None:
+    assert "yours go to history" in join.preview(FOUND, reads_only=True)[-1]
 
 
 @pytest.mark.parametrize(
@@ -139,11 +177,11 @@ def test_a_merge_is_agreed_to_on_a_terminal(
     answer: str,
     merged: bool,
 ) -> None:
-    fake = daemon(join=[HELD, JOINED])
+    fake = daemon(join=[HELD, JOINED], preview=FOUND)
     type_in(monkeypatch, answer, terminal_there=True)
     assert main.main(["join", KEY, str(tmp_path)]) == (0 if merged else EXIT_HELD)
-    assert len(fake.calls) == (2 if merged else 1)
-    assert "merge? [y/N]" in capsys.readouterr().err
+    assert len(fake.calls) == (3 if merged else 2)
+    assert f"{TABLE}Merge? [y/N] " in capsys.readouterr().err
 
 
 def test_a_key_on_stdin_is_read_only_so_far(
@@ -193,6 +231,40 @@ def test_status_as_json_is_what_the_daemon_said(
     daemon(status=status)
     assert main.main(["status", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == status
+
+
+@pytest.mark.parametrize("verb", main.VERBS)
+def test_every_help_ends_in_examples_that_can_be_typed(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main([verb, "--help"]) == 0
+    after = capsys.readouterr().out.partition("example")[2].splitlines()[1:]
+    assert after, f"swarm {verb} --help has no example"
+    for line in after:
+        _, _, typed = line.partition("swarm ")
+        typed = typed.partition(" <")[0].partition(" |")[0].removesuffix(')"').removesuffix(")")
+        words = shlex.split(typed)
+        assert words[0] == verb
+        parser = argparse.ArgumentParser(exit_on_error=False)
+        import_module(f"swarm.cli.{verb}").configure(parser)
+        parser.parse_args(words[1:])
+
+
+@pytest.mark.parametrize(("answer", "left"), [("y\n", True), ("n\n", False)])
+def test_leaving_with_the_owner_key_is_agreed_to_on_a_terminal(
+    daemon: Callable[..., Answers],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    answer: str,
+    left: bool,
+) -> None:
+    held = UserError("this device holds the owner key of Docs", "swarm key --owner prints it", EXIT_HELD)
+    fake = daemon(leave=[held, {"notes": ["Docs is not shared here any more."]}])
+    type_in(monkeypatch, answer, terminal_there=True)
+    assert main.main(["leave", str(tmp_path)]) == (0 if left else EXIT_HELD)
+    assert [arguments["agreed"] for _, arguments in fake.calls] == ([False, True] if left else [False])
+    said = capsys.readouterr().err
+    assert f"swarm key --owner {tmp_path} prints it" in said
+    assert "Leave, and forget it? [y/N] " in said
 
 
 def test_a_bug_is_one_line_and_a_traceback_only_on_request(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -131,17 +130,44 @@ class Terminal(io.StringIO):
 
 
 def test_a_terminal_is_drawn_over_and_a_file_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setattr("shutil.get_terminal_size", lambda: os.terminal_size((10, 3)))
+    for name, value in {"TERM": "xterm", "COLUMNS": "10", "LINES": "3"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("NO_COLOR", raising=False)
     tty = Terminal()
     screen = live.Screen(tty)
     screen.show(["one", "\x1b[1mtwo that is far too long\x1b[0m", "three", "four"])
     screen.show(["five"])
-    screen.clear()
-    assert tty.getvalue() == "\r\x1b[Jone\ntwo that …\n\x1b[2A\r\x1b[Jfive\n\x1b[1A\r\x1b[J"
+    screen.close()
+    drawn = tty.getvalue()
+    assert "two that …" in drawn
+    assert "four" not in drawn  # three lines are all there is
+    assert drawn.index("five") < drawn.rindex("\x1b[2K")  # and it was taken away at the end
+    assert drawn.endswith("\x1b[?25h") or "\x1b[?25h" in drawn[drawn.index("five") :]  # the cursor is back
     file = io.StringIO()
     screen = live.Screen(file)
-    screen.show(["one"])
+    screen.show(["one"], (1, 2))
     screen.show(["two"])
-    screen.clear()
+    screen.close()
     assert file.getvalue() == "one\n\ntwo\n"
+
+
+@pytest.mark.parametrize(("no_color", "drawn"), [("", True), ("1", False)])
+def test_a_bar_is_drawn_where_there_are_colours(monkeypatch: pytest.MonkeyPatch, no_color: str, drawn: bool) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("NO_COLOR", no_color)
+    tty = Terminal()
+    screen = live.Screen(tty)
+    screen.show(["2 files to come"], (1, 2))
+    screen.close()
+    assert ("━" in tty.getvalue()) is drawn
+    assert drawn or "\x1b[3" not in tty.getvalue()
+
+
+def test_what_was_there_before_is_no_part_of_the_bar_and_a_new_daemon_begins_anew() -> None:
+    fetched = progress.Fetched()
+    assert fetched.bar(state(state="syncing", fetched_bytes=500, need_bytes=100)) == (0, 100)
+    assert fetched.bar(state(state="syncing", fetched_bytes=540, need_bytes=60)) == (40, 100)
+    assert fetched.bar(state(state="syncing", fetched_bytes=10, need_bytes=60)) == (0, 60)
+    assert fetched.bar(state(fetched_bytes=70)) is None
+    assert fetched.bar(state(state="scanning", need_bytes=5)) is None

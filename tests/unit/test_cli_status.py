@@ -60,13 +60,13 @@ def test_the_table_is_as_promised(monkeypatch: pytest.MonkeyPatch) -> None:
     peers = [
         member("nas"),
         member("vps", route="relayed", rtt_ms=31.2),
-        member("laptop", connected=False, in_sync=False, need_bytes=14_000, route=None, rtt_ms=None),
+        member("laptop", connected=False, in_sync=False, behind=14, route=None, rtt_ms=None),
     ]
     assert shown(folder(peers=peers)) == [
         "Docs  ~/Docs  1,204 files  3.1 GB                       latest on 2 of 3",
-        "  nas     identical     direct   0.4 ms",
-        "  vps     identical     relayed  31 ms",
-        "  laptop  14 kB behind  last seen Fri 18:02, 2 days ago",
+        "  nas     identical    direct   0.4 ms",
+        "  vps     identical    relayed  31 ms",
+        "  laptop  14 behind    last seen Fri 18:02, 2 days ago",
     ]
 
 
@@ -94,7 +94,14 @@ def test_a_member_that_was_never_seen_and_one_without_a_number() -> None:
             ]
         )
     )
-    assert lines[1:] == ["  a  behind  never seen", "  b  behind  direct"]
+    assert lines[1:] == ["  a  unknown      never seen", "  b  behind       direct"]
+
+
+def test_who_is_away_and_had_everything_has_the_latest() -> None:
+    away = {"connected": False, "in_sync": False, "route": None, "rtt_ms": None}
+    lines = shown(folder(peers=[member("a", **away, behind=0), member("b", need_files=1200, behind=3, in_sync=False)]))
+    assert lines[0].endswith("latest on 1 of 2")
+    assert lines[1:] == ["  a  identical     last seen Fri 18:02, 2 days ago", "  b  1,200 behind  direct  0.4 ms"]
 
 
 def test_a_name_from_another_machine_cannot_paint() -> None:

@@ -30,7 +30,7 @@ def test_every_setting_is_read() -> None:
         dht = false
         lan = false
         up = "2.5 MB/s"
-        down = 1000
+        down = 100000
         log_level = "debug"
         """
     )
@@ -43,7 +43,7 @@ def test_every_setting_is_read() -> None:
         dht=False,
         lan=False,
         up=2_500_000,
-        down=1000,
+        down=100_000,
         log_level="debug",
     )
 
@@ -76,11 +76,12 @@ def test_a_key_with_hyphen_and_underscore_is_one_key() -> None:
     assert "twice" in refusal('log-level = "error"\nlog_level = "info"').message
 
 
-@pytest.mark.parametrize("key", ["dht", "lan"])
+@pytest.mark.parametrize("key", ["dht", "lan", "port-mapping"])
 def test_a_switch_may_be_written_as_it_is_typed(key: str) -> None:
-    assert getattr(parse_config(f"no-{key} = true"), key) is False
-    assert getattr(parse_config(f"no_{key} = false"), key) is True
-    assert getattr(parse_config(f"{key} = true\nno-{key} = false"), key) is True
+    name = key.replace("-", "_")
+    assert getattr(parse_config(f"no-{key} = true"), name) is False
+    assert getattr(parse_config(f"no_{key} = false"), name) is True
+    assert getattr(parse_config(f"{key} = true\nno-{key} = false"), name) is True
     assert "contradict" in refusal(f"{key} = true\nno-{key} = true").message
 
 
@@ -97,6 +98,8 @@ def test_a_switch_may_be_written_as_it_is_typed(key: str) -> None:
         'up = "fast"',
         "up = 0",
         'up = "0"',
+        'up = "15.9K"',
+        "down = 15999",
         "up = -1",
         "up = true",
         "up = 1.5",

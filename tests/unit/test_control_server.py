@@ -115,7 +115,7 @@ def test_what_changes_a_folder_reaches_its_method(place: Path) -> None:
         answers = await asyncio.to_thread(calls)
         assert answers[0] == {"name": "Docs", "path": "/d", "notes": ["leave is done"]}
         assert daemon.calls == [
-            ("leave", "/d"),
+            ("leave", "/d", False),
             ("move", "/d", "/e"),
             ("pause", "/d", 60.0),
             ("resume", "/d"),
@@ -173,9 +173,18 @@ def test_stop_answers_before_the_daemon_ends(place: Path) -> None:
 
 def test_a_mistake_of_the_user_comes_back_with_hint_and_exit_code(place: Path) -> None:
     error = refused(place, lambda client: client.call("join", key="k", path="/full", merge=False))
-    assert error.message.startswith("3 files only here")
+    assert error.message == "/full has files already"
     assert (error.hint, error.code) == ("--yes merges", EXIT_HELD)
     assert refused(place, lambda client: client.call("key", path="/elsewhere", kind="write")).code == EXIT_NOT_FOUND
+
+
+def test_a_preview_has_its_numbers(place: Path) -> None:
+    async def test(daemon: FakeDaemon, client: Client) -> None:
+        found = await asyncio.to_thread(client.call, "preview", key="k", path="/full")
+        assert (found["member"], found["only_here"], found["only_there"]) == ("nas", 3, 2)
+        assert daemon.calls == [("preview", "k", "/full")]
+
+    drive(place, test)
 
 
 def test_what_is_not_available_is_a_failure_with_its_sentence(place: Path) -> None:

@@ -33,7 +33,7 @@ class FakePeer:
     said: list[Whereabouts] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.link = SimpleNamespace(dialled=False, address=(self.host, 47474))
+        self.link = SimpleNamespace(dialled=False, address=(self.host, 47474), route="direct")
         self.ready = SimpleNamespace(name=self.device.decode()[0], addresses=self.addresses)
         self.session = SimpleNamespace(tell=self.said.append)
 
@@ -70,7 +70,7 @@ class Stage:
         return peer
 
     def targets(self) -> set[str]:
-        return {host for host, _ in self.finder._dialer.targets}
+        return {target[0] for target in self.finder._dialer.targets if isinstance(target, tuple)}
 
 
 def play(path: Path, scenario: Callable[[Stage], None]) -> None:

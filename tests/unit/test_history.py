@@ -2,8 +2,9 @@ import re
 
 import pytest
 
-from swarm.disk.history import HISTORY, MAX_TRIES, ensure_directory, free_place, history_path, parse
+from swarm.disk.history import MAX_TRIES, ensure_directory, free_place, history_path, parse
 from swarm.ids import name_of, parent_of
+from swarm.sync.files import HISTORY
 from swarm.sync.memory_files import MemoryFileSystem
 from tests.unit.marked_files import marked
 

@@ -17,6 +17,7 @@ from swarm.sync.events import Hash, Hashed, Run
 from swarm.sync.files import FileSystem, Traits
 from swarm.sync.memory_files import MemoryFileSystem
 from swarm.sync.operation import (
+    Confirm,
     InstallFile,
     InstallLink,
     MakeDirectory,
@@ -590,6 +591,19 @@ def test_metadata_of_what_changed_meanwhile_is_left_alone(files: MemoryFileSyste
     assert [result.outcome for result in perform(files, *operations)] == [Outcome.RACED, Outcome.RACED]
     assert files.stat("f").mtime_ns != MTIME
     assert files.stat("d").mode == 0o711
+
+
+def test_what_is_still_there_is_confirmed_and_what_is_not_is_a_race(files: MemoryFileSystem) -> None:
+    for path in ("same", "written", "gone"):
+        files.write_file(path, b"data")
+    files.mkdir("d")
+    operations = [Confirm(path, local(files, path)) for path in ("same", "d", "written", "gone")]
+    files.write_file("written", b"datb")
+    files.unlink("gone")
+    same, directory, written, gone = perform(files, *operations)
+    assert (same.outcome, same.stat) == (Outcome.DONE, files.stat("same"))
+    assert (directory.outcome, directory.stat) == (Outcome.DONE, files.stat("d"))
+    assert written.outcome is gone.outcome is Outcome.RACED
 
 
 def test_a_write_that_our_own_mtime_would_hide_is_noticed(files: MemoryFileSystem) -> None:

@@ -219,10 +219,10 @@ def test_who_is_authenticated_introduces_itself_once() -> None:
 
 def test_what_only_newer_versions_say_is_ignored() -> None:
     bob = authenticated()
-    newer = (1, 1, 2, "0.2.0", "eve", bytes(8), (), "a field of tomorrow", (1, 2))
+    newer = (1, 1, 2, "0.2.0", "eve", bytes(8), (), 5, "a field of tomorrow", (1, 2))
     bob.take(frame(encode(newer)))
-    assert bob.of(PeerReady) == [PeerReady(ALICE.id, "eve", bytes(8), 1, "0.2.0", ())]
-    for number in (9, 15, 60, 127):
+    assert bob.of(PeerReady) == [PeerReady(ALICE.id, "eve", bytes(8), 1, "0.2.0", (), 5)]
+    for number in (14, 15, 60, 127):
         bob.take(frame(encode((number, b"whatever"))))
         bob.take(frame(encode((number, *range(20)))))
     assert len(bob.events) == 2

@@ -6,6 +6,7 @@ it does not merely repeat what the code does.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -78,7 +79,7 @@ def test_an_offer_and_its_answer_are_the_known_ones() -> None:
 
 def test_the_sessions_messages_are_the_known_ones() -> None:
     addresses = (("192.0.2.7", 47474), ("2001:db8::7", 47474))
-    hello = greeting.hello("laptop", "0.1.0", known("boot_nonce"), addresses, greeting.VERSIONS)
+    hello = greeting.hello("laptop", "0.1.0", known("boot_nonce"), addresses, greeting.VERSIONS, 1_767_225_600_000)
     certificate = Certificate.issue(WRITER, DIALLING.id, Role.WRITE).raw
     for name, message in (
         ("hello", hello),
@@ -87,3 +88,4 @@ def test_the_sessions_messages_are_the_known_ones() -> None:
     ):
         assert SESSION_MESSAGES.pack(message) == known(name)
         assert SESSION_MESSAGES.unpack(known(name)) == message
+    assert SESSION_MESSAGES.unpack(known("hello_without_clock")) == replace(hello, clock=0)

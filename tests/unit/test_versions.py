@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 
 from swarm.disk import tidy as tidying
-from swarm.disk.history import HISTORY, ensure_directory, history_path
+from swarm.disk.history import ensure_directory, history_path
 from swarm.disk.restore import restore
 from swarm.disk.retention import DAY_MS, KEPT_MS
 from swarm.disk.tidy import tidy
 from swarm.disk.versions import Version, all_versions, deleted, versions_of
 from swarm.errors import UserError
 from swarm.ids import Kind, parent_of
+from swarm.sync.files import HISTORY
 from swarm.sync.memory_files import MemoryFileSystem
 
 NOW = 1_800_000_000_000

@@ -1,0 +1,44 @@
+"""Adoption: when what is on the disk is a live version already, it is taken for that, and no record is made. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from swarm.ids import Kind
+from swarm.index.version import context_covers, context_of
+from swarm.sync.found import same_content, says
+
+if TYPE_CHECKING:
+    from swarm.sync.found import Found
+    from swarm.sync.ledger import Ledger
+    from swarm.sync.store import Local
+
+
+def adopted(ledger: Ledger, path: str, found: Found, local: Local | None) -> Local | None:
+    """The local state made of a live version that says what is on the disk already, where the disk said otherwise
+    before; else None. A conflict copy stays one: were it given a record, its loser would come back after both are
+    deleted."""
+    if local is not None and (local.copy_of or same_content(local, found)):
+        return None
+    if _wrote_over(ledger, path, found, local):
+        return None
+    same = [record for record in ledger.register(path) if says(record, found)]
+    if same and found.kind is not Kind.DIRECTORY:
+        return found.local(context_of(same))
+    entry = ledger.visible(path)
+    if entry is None or entry.kind is not found.kind:
+        return None
+    copy_of = entry.record.path if entry.virtual and entry.record and says(entry.record, found) else ""
+    if found.kind is not Kind.DIRECTORY and (not copy_of or local is not None):
+        return None
+    return replace(found.local(ledger.wanted_context(entry)), copy_of=copy_of)
+
+
+def _wrote_over(ledger: Ledger, path: str, found: Found, local: Local | None) -> bool:
+    """Whether the user put this in place of a version that is live: that must be said, or it would stay a conflict
+    copy whose bytes nobody may have any more."""
+    return local is not None and any(
+        not record.tombstone and not says(record, found) and context_covers(local.installed, record.dot)
+        for record in ledger.register(path)
+    )

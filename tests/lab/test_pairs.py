@@ -1,0 +1,44 @@
+"""Real daemons and a real relay: who is behind which NAT meets whom, and by which route.
+
+A handful of pairs every day; `scripts/lab nat` tries them all, and prints a table.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.lab.meeting import DIRECT, PUNCHED_WITHIN, meet, pair, sync
+from tests.lab.nat import Kind, can_punch
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.lab.internet import Internet
+
+pytestmark = [pytest.mark.lab, pytest.mark.live]
+
+EVERY_DAY = [
+    (Kind.CONE, Kind.CONE),
+    (Kind.INDEPENDENT, Kind.FULL_CONE),
+    (Kind.NONE, Kind.SYMMETRIC),
+    (Kind.CONE, Kind.RANDOM),
+    (Kind.BLOCKED, Kind.CONE),
+    (Kind.BLOCKED, Kind.BLOCKED),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), EVERY_DAY, ids=lambda kind: kind.value)
+def test_two_devices_meet_by_the_best_route_there_is(
+    internet: Internet, tmp_path: Path, one: Kind, other: Kind
+) -> None:
+    with pair(internet, tmp_path, one, other) as two:
+        met = meet(two)
+        print(f"{one.value} - {other.value}: {met}")
+        sync(two)
+        if can_punch(one, other):
+            assert met.route in DIRECT
+            assert met.best < PUNCHED_WITHIN
+        else:
+            assert met.route == "relayed"

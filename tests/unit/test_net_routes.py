@@ -1,0 +1,244 @@
+"""Which hop a link takes: two machines with NATs between them, in virtual time."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from swarm.net.probe import Prober
+from swarm.net.routes import (
+    HUNT_AGAIN,
+    HUNT_PAUSE,
+    HUNT_SECONDS,
+    MAX_HOPS,
+    SLOWEST_PAUSE,
+    Rank,
+    Routes,
+    Send,
+    Use,
+)
+from swarm.wire.hop import Channel, Places
+from tests.unit.nat_world import BINDING, RELAY_STEP, Side, World
+
+PUNCHABLE = [
+    ("none", "none", Rank.DIRECT),
+    ("none", "restricted", Rank.DIRECT),
+    ("none", "symmetric", Rank.DIRECT),
+    ("cone", "cone", Rank.PUNCHED),
+    ("cone", "restricted", Rank.PUNCHED),
+    ("cone", "symmetric", Rank.PUNCHED),
+    ("restricted", "restricted", Rank.PUNCHED),
+]
+
+
+def talk(world: World, seconds: float, pause: float = 0.05) -> None:
+    """Both sides say something every `pause`."""
+    for step in range(round(seconds / pause)):
+        world.a.say(f"a{world.now:.2f} {step}")
+        world.b.say(f"b{world.now:.2f} {step}")
+        world.run(pause)
+
+
+def ranks(world: World) -> set[Rank]:
+    return {side.routes.rank for side in (world.a, world.b)}
+
+
+def is_failing(world: World) -> bool:
+    return world.a.routes.failing
+
+
+def said(side: Side) -> set[str]:
+    return {text for _, text, _ in side.data if not text.startswith("ack")}
+
+
+@pytest.mark.parametrize(("one", "other", "rank"), PUNCHABLE)
+def test_two_devices_leave_the_relay_for_the_best_way_there_is(one: str, other: str, rank: Rank) -> None:
+    for pair in ((one, other), (other, one)):
+        world = World(*pair)
+        world.meet()
+        world.run(1.0)
+        assert (world.a.routes.rank, world.b.routes.rank) == (rank, rank)
+        assert all(len(side.used) == 1 for side in (world.a, world.b)), "and change once"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("symmetric", "symmetric"), ("restricted", "symmetric"), ("blocked", "none"), ("blocked", "cone")],
+)
+def test_what_cannot_be_punched_stays_relayed_and_nothing_is_lost(one: str, other: str) -> None:
+    world = World(one, other)
+    world.meet()
+    talk(world, 5.0)
+    world.run(1.0)
+    assert isinstance(world.a.routes.active, Channel)
+    assert isinstance(world.b.routes.active, Channel)
+    assert len(said(world.a)) == len(said(world.b)) == 100
+
+
+def test_no_packet_is_lost_when_a_link_leaves_the_relay() -> None:
+    world = World("restricted", "restricted")
+    world.meet()
+    talk(world, 2.0)
+    world.run(1.0)
+    assert world.a.routes.rank is Rank.PUNCHED
+    assert len(said(world.a)) == len(said(world.b)) == 40
+
+
+def test_pinging_calms_down_where_it_leads_nowhere_and_never_ends() -> None:
+    world = World("symmetric", "symmetric")
+    world.meet()
+    world.run(HUNT_SECONDS)
+    fast = len(world.a.sent)
+    assert fast <= 2 * (HUNT_SECONDS / HUNT_PAUSE + 1)
+    world.run(100 * SLOWEST_PAUSE)
+    assert 190 <= len(world.a.sent) - fast <= 2 * 110
+
+
+def test_a_hole_is_found_when_one_side_begins_to_look_much_later() -> None:
+    world = World("restricted", "restricted")
+    world.a.act(world.a.routes.seek(world.b.places(), world.now))
+    world.run(60.0)
+    world.b.act(world.b.routes.seek(world.a.places(), world.now))
+    world.run(1.0)
+    assert world.a.routes.rank is world.b.routes.rank is Rank.PUNCHED
+
+
+def test_a_link_whose_straight_way_dies_is_relayed_within_two_seconds() -> None:
+    world = World("none", "restricted", relayed=False)
+    world.b.routes.moved(world.a.nat.inner, 0.0)
+    world.a.routes.moved(world.b.nat.out(world.a.nat.inner) or ("", 0), 0.0)
+    talk(world, 1.0)
+    assert not world.a.used
+    world.cut.add("straight")
+    died = world.now
+    talk(world, 2.0)
+    for side in (world.a, world.b):
+        assert side.used[-1][1].failed
+        assert isinstance(side.routes.active, Channel)
+        assert side.used[-1][0] - died < 1.0
+
+
+def test_it_goes_back_when_the_straight_way_heals_and_not_a_moment_of_silence_passes() -> None:
+    world = World("restricted", "restricted")
+    world.meet()
+    talk(world, 1.0)
+    world.cut.add("straight")
+    talk(world, 5.0)
+    assert ranks(world) == {Rank.RELAYED}
+    world.cut.clear()
+    talk(world, SLOWEST_PAUSE + 1)
+    assert ranks(world) == {Rank.PUNCHED}
+
+
+def test_a_relay_that_restarts_below_a_relayed_link_is_asked_for_a_new_channel() -> None:
+    world = World("symmetric", "symmetric")
+    world.meet()
+    talk(world, 4.0)
+    before = world.channel
+    world.cut.add("relay")
+    talk(world, 3.0)
+    assert world.a.opens >= 2, "and again, as long as it is away"
+    assert is_failing(world)
+    world.cut.clear()
+    world.channels.clear()
+    world.a.act(world.a.routes.drop(before, world.now))
+    world.b.act(world.b.routes.drop(before, world.now))
+    talk(world, 3.0)
+    assert world.a.routes.active != before
+    assert not is_failing(world)
+    assert world.a.data[-1][0] > world.now - 0.2
+
+
+def test_a_link_at_rest_is_not_suspect() -> None:
+    world = World("none", "none")
+    world.meet()
+    world.run(1.0)
+    before = len(world.a.sent)
+    world.run(3600.0)
+    assert len(world.a.sent) == before
+    assert world.a.routes.look_at() == math.inf
+
+
+def test_a_short_gap_costs_a_few_pings_and_changes_nothing() -> None:
+    world = World("none", "none")
+    world.meet()
+    talk(world, 1.0)
+    world.cut.add("straight")
+    talk(world, 0.45)
+    world.cut.clear()
+    talk(world, 1.0)
+    assert [len(side.used) for side in (world.a, world.b)] == [1, 1]
+
+
+def test_udp_at_a_relay_is_better_than_tcp_there() -> None:
+    world = World("blocked", "blocked")
+    slow = Channel(b"r" * 32, 3, "tcp")
+    for side in (world.a, world.b):
+        side.routes.moved(slow, 0.0)
+    other = Channel(b"s" * 32, 9, "udp")
+    world.channels.add(other)
+    world.a.act(world.a.routes.add(other, world.now))
+    world.run(4 * RELAY_STEP)
+    assert world.a.routes.rank is world.b.routes.rank is Rank.RELAYED
+
+
+def lone(hop: Channel | tuple[str, int] = ("192.0.2.1", 1)) -> Routes:
+    serial = iter(range(1 << 30))
+    return Routes(Prober(BINDING, dialled=True), hop, random=lambda n: next(serial).to_bytes(n, "big"), own=lambda: ())
+
+
+def test_probes_of_others_and_our_own_are_nothing() -> None:
+    routes = lone()
+    there = ("192.0.2.9", 9)
+    assert routes.probe(Prober(bytes(32), dialled=False).ping(bytes(8)), there, 0.0) == []
+    assert routes.probe(Prober(BINDING, dialled=True).ping(bytes(8)), there, 0.0) == []
+    theirs = Prober(BINDING, dialled=False).ping(bytes(8))
+    assert routes.probe(theirs[:-1], there, 0.0) == []
+    assert routes.probe(theirs[:-1] + bytes([theirs[-1] ^ 1]), there, 0.0) == []
+    assert len(routes.probe(theirs, there, 0.0)) == 2, "a pong, and a ping of ours"
+
+
+def test_a_pong_from_elsewhere_than_its_ping_went_is_nothing() -> None:
+    routes = lone(Channel(bytes(32), 1, "udp"))
+    ping = routes.seek(Places(seen=(("192.0.2.9", 9),)), 0.0)[0]
+    assert isinstance(ping, Send)
+    pong = Prober(BINDING, dialled=False).pong(ping.data[9:17], None)
+    assert routes.probe(pong, ("192.0.2.8", 9), 0.1) == []
+    assert isinstance(routes.active, Channel)
+
+
+def test_a_pong_is_good_once() -> None:
+    routes = lone(Channel(bytes(32), 1, "udp"))
+    there = ("192.0.2.9", 9)
+    ping = routes.seek(Places(seen=(there,)), 0.0)[0]
+    assert isinstance(ping, Send)
+    pong = Prober(BINDING, dialled=False).pong(ping.data[9:17], None)
+    assert routes.probe(pong, there, 0.1) == [Use(there, failed=False)]
+    assert routes.probe(pong, there, 0.1) == []
+
+
+def test_hops_are_bounded_whatever_pings_come_from_wherever() -> None:
+    routes = lone()
+    theirs = Prober(BINDING, dialled=False)
+    for port in range(1, 100):
+        routes.probe(theirs.ping(bytes(8)), ("192.0.2.9", port), 0.0)
+    assert len(routes.known) == MAX_HOPS
+    routes.moved(("192.0.2.7", 7), 0.0)
+    assert len(routes.known) == MAX_HOPS
+    assert routes.active == ("192.0.2.7", 7)
+
+
+def test_places_told_over_and_over_begin_no_new_hunt() -> None:
+    routes = lone(Channel(bytes(32), 1, "udp"))
+    sent = 0
+    for step in range(round(HUNT_AGAIN / 0.1)):
+        sent += len(routes.seek(Places(seen=(("192.0.2.9", 9),)), step * 0.1))
+    assert sent <= HUNT_AGAIN / 0.1 + HUNT_SECONDS / HUNT_PAUSE
+
+
+def test_a_place_that_is_told_no_more_is_pinged_no_more() -> None:
+    routes = lone(Channel(bytes(32), 1, "udp"))
+    routes.seek(Places(seen=(("192.0.2.9", 9),)), 0.0)
+    effects = routes.seek(Places(seen=(("192.0.2.8", 8),)), 1.0)
+    assert {effect.hop for effect in effects if isinstance(effect, Send)} == {("192.0.2.8", 8)}

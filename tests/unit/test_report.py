@@ -1,0 +1,52 @@
+"""What the status says of a folder, for programs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from swarm.ids import DeviceId
+from swarm.keys.chain import FolderKeys
+from swarm.keys.device import DeviceKey
+from swarm.keys.role import Role
+from swarm.node.address_book import Acquaintance
+from swarm.node.report import FolderReport, folder_object
+from swarm.sync.files import Traits
+from swarm.sync.folder import Folder, FolderStatus, Identity, MemberStatus
+from swarm.sync.memory_store import MemoryStore
+
+NAS, LAPTOP = DeviceId(b"n" * 32), DeviceId(b"l" * 32)
+FOLDER = "00ff"
+
+
+def status(**changes: Any) -> FolderStatus:
+    keys, device = FolderKeys.create(b"o" * 32), DeviceKey.create(b"d" * 32)
+    identity = Identity(keys, device, "anna", 1, cloned=False, created=True)
+    folder = Folder(identity, MemoryStore(), traits=Traits(), device_rules="", verify=lambda _: [])
+    return replace(folder.status(), scanning=False, **changes)
+
+
+def told(status: FolderStatus) -> dict[str, Any]:
+    book = {peer.hex(): Acquaintance(name, [], {FOLDER: "write"}, 1_700_000_000.0) for peer, name in NAMES.items()}
+    return folder_object(FolderReport(FOLDER, "Docs", "/d", "write", status, None, "", book, {}))
+
+
+NAMES = {NAS: "nas", LAPTOP: "laptop"}
+
+
+def test_who_is_away_is_behind_by_what_it_lacked_when_it_was_last_heard() -> None:
+    nas = MemberStatus(NAS, "nas", Role.WRITE, identical=True, need_files=0, need_bytes=0)
+    peers = {peer["name"]: peer for peer in told(status(members=(nas,), behind={NAS: 3, LAPTOP: 14}))["peers"]}
+    assert (peers["nas"]["in_sync"], peers["nas"]["behind"]) == (True, 0)
+    assert (peers["laptop"]["in_sync"], peers["laptop"]["behind"]) == (False, 14)
+
+
+def test_of_whom_nothing_was_heard_nothing_is_said() -> None:
+    assert {peer["behind"] for peer in told(status())["peers"]} == {None}
+
+
+def test_a_disk_that_is_away_has_no_files_that_cannot_be_held() -> None:
+    cannot = {"cannot": (("", "it has no marker"),), "cannot_count": 1}
+    assert told(status(**cannot))["cannot"] == 1
+    away = told(status(**cannot, health="it has no marker"))
+    assert (away["state"], away["cannot"], away["cannot_paths"]) == ("waiting", 0, [])
