@@ -23,14 +23,7 @@ from swarm.index.version import context_of
 from swarm.sync.adoption import adopted
 from swarm.sync.databases import LAST_PAUSE, LONGEST_REST, REST, Databases, database_of, files_of
 from swarm.sync.events import Hash, ReadDatabase, Scan
-from swarm.sync.found import (
-    FIRST_BACKOFF,
-    Found,
-    is_text,
-    only_inode_changed,
-    told_mode,
-    unchanged,
-)
+from swarm.sync.found import FIRST_BACKOFF, Found, is_text, only_inode_changed, told_mode, unchanged
 from swarm.sync.ignore import IgnoreRules
 from swarm.sync.ledger import Value
 from swarm.sync.missing import CONFIRM_WAIT, DELETION_WAIT, RENAME_WAIT, Missing
