@@ -24,6 +24,7 @@ from swarm.sync.adoption import adopted
 from swarm.sync.databases import LAST_PAUSE, LONGEST_REST, REST, Databases, database_of, files_of
 from swarm.sync.events import Hash, ReadDatabase, Scan
 from swarm.sync.found import FIRST_BACKOFF, Found, is_text, only_inode_changed, told_mode, unchanged
+from swarm.sync.held import Held
 from swarm.sync.ignore import IgnoreRules
 from swarm.sync.ledger import Value
 from swarm.sync.missing import CONFIRM_WAIT, DELETION_WAIT, RENAME_WAIT, Missing
@@ -88,7 +89,7 @@ class Observer:
         self._files = Unread()
         self._databases = Databases()
         self.missing = Missing(store)
-        self._held: dict[str, Found] = {}
+        self._held = Held()
         self._unread: dict[str, tuple[float, bool]] = {}  # directories: when to list them again, and all below?
         self._first_walk = Walk()
         self._asked = Walk()  # for somebody who waits
@@ -146,6 +147,10 @@ class Observer:
         """Something of ours was not as expected in that directory."""
         self._scan(directory, recursive=False)
 
+    def removed(self, path: str) -> None:
+        """We took away what was at `path`: whoever reads it now reads what a disk that folds names takes for it."""
+        self._files.drop(path)
+
     def dirty(self, event: Dirty) -> None:
         if event.overflow:
             self._scan("", recursive=True)
@@ -171,6 +176,7 @@ class Observer:
             stat = event.entries.get(name)
             if stat is None or (below and stat.kind is not Kind.DIRECTORY):
                 del self.cannot[path]  # what could not be read is no more
+        self._held.listed(directory, event.entries)
         known = self.store.locals_in(directory)
         self._databases.listed(directory, {*event.entries, *known})
         for name, local in known.items():
@@ -194,7 +200,10 @@ class Observer:
         self._finish_walk()
 
     def hashed(self, event: Hashed, now: float, wall: int) -> None:
-        self._files.reading.pop(event.path, None)
+        if self._files.has_read(event.path):
+            self._scan(parent_of(event.path), recursive=False)
+            self._finish_walk(event.path)
+            return
         self.cannot.pop(event.path, None)
         if event.target and not is_text(event.target):
             self.cannot[event.path] = "a symbolic link to a name that is not UTF-8"
@@ -287,9 +296,8 @@ class Observer:
     def release(self, now: float, wall: int) -> None:
         """A member was heard to the end: what was held becomes adoptions and records."""
         self.holding = False
-        held, self._held = self._held, {}
-        for path in sorted(held, key=str.encode):
-            self._observe(path, held[path], now, wall)
+        for path, found in self._held.take():
+            self._observe(path, found, now, wall)
 
     # -- the walk
 
@@ -380,7 +388,7 @@ class Observer:
 
     def _lacks(self, path: str, local: Local, now: float, wall: int) -> None:
         """A listing has not what the local tree has."""
-        self._files.waiting.pop(path, None)
+        self._files.drop(path)
         self.cannot.pop(path, None)
         if self.missing.confirmed(path):
             self._delete(path, wall)
@@ -429,7 +437,6 @@ class Observer:
             before = self.ledger.settle_copy(path, local, wall)
         self.store.put_local(path, None)
         self.store.drop_chunks(path)
-        # A deletion of what was superseded since would say nothing, and contradict what was never here.
         if before is not None and not doubtful and self.ledger.has_live(path, before.installed):
             self.ledger.write(path, Value(local.kind, tombstone=True), before, wall)
 
@@ -437,7 +444,7 @@ class Observer:
 
     def _observe(self, path: str, found: Found, now: float, wall: int, moved: str = "") -> None:
         if self.holding:
-            self._held[path] = found
+            self._held.put(path, found)
             return
         local = self.store.local(path)
         if local is not None and only_inode_changed(local, found):
