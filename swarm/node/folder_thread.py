@@ -216,6 +216,7 @@ class FolderThread:
             verify=hands.verify,
         )
         folder.start()
+        self.identity = replace(self.identity, created=False)  # a database made anew later has members to hear first
         return folder
 
     def _work(self, folder: Folder, hands: Hands, store: SqliteStore) -> None:
