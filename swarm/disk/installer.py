@@ -24,6 +24,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from swarm.disk.assembler import drop
+from swarm.disk.debt import Debt
 from swarm.disk.finisher import Finisher, Made, refused
 from swarm.disk.hasher import same_content
 from swarm.disk.placement import Late, Placement, Raced, Refused
@@ -59,14 +60,20 @@ _UNABLE = "This disk cannot hold the file's permissions or its time. The content
 
 
 def run(
-    files: FileSystem, effect: Run, chunk_key: bytes, now_ns: Callable[[], int], late: list[Late] | None = None
+    files: FileSystem,
+    effect: Run,
+    chunk_key: bytes,
+    now_ns: Callable[[], int],
+    late: list[Late] | None = None,
+    debt: Debt | None = None,
 ) -> OperationsDone:
     """Performs the operations in order, as one group of durability; one failure does not keep the others.
 
     `chunk_key`: the folder's, 32 bytes. `now_ns`: the clock that stamps files, Unix time in nanoseconds. What was
-    displaced, and may still be written to by a program that has it open, is added to `late` (see `late_writes`).
+    displaced, and may still be written to by a program that has it open, is added to `late` (see `late_writes`). What
+    was done and could not be made durable is FAILED, and on `debt`.
     """
-    group = _Group(files, chunk_key, now_ns)
+    group = _Group(files, chunk_key, now_ns, debt or Debt())
     results = group.run(effect.operations)
     if late is not None:
         late.extend(group.placement.late)
@@ -85,8 +92,9 @@ class _Achieved:
 class _Group:
     """One call of `run`."""
 
-    def __init__(self, files: FileSystem, chunk_key: bytes, now_ns: Callable[[], int]) -> None:
+    def __init__(self, files: FileSystem, chunk_key: bytes, now_ns: Callable[[], int], debt: Debt) -> None:
         self.files = files
+        self._debt = debt
         self.placement = Placement(files, chunk_key, now_ns)
         self._chunk_key = chunk_key
         self._now_ns = now_ns
@@ -301,6 +309,7 @@ class _Group:
         try:
             self.placement.settle()
         except OSError as error:
+            self._debt.owe()
             return sentence(error)
         return ""
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import errno
 import os
 from contextlib import suppress
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from swarm.disk.durable import open_directory, read_small, sync_directory, write_durably
 from swarm.disk.lock import FileLock, LockHeld
@@ -22,12 +22,15 @@ from swarm.errors import Unavailable, UserError
 from swarm.ids import FOLDER_ID_BYTES, FolderId, short
 from swarm.sync.files import OURS
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 MARKER = "folder-id"
 LOCK = "lock"
 TEMPS = "tmp"
 HISTORY = "history"
 
-_MARKER_LIMIT = 256  # bytes read: a marker has 33
+MARKER_LIMIT = 256  # bytes read: a marker has 33
 
 Reason = Literal["missing", "unreadable", "moved", "unmarked", "foreign"]
 
@@ -38,6 +41,16 @@ class Unhealthy(Unavailable):
     def __init__(self, reason: Reason, message: str, hint: str = "") -> None:
         super().__init__(message, hint)
         self.reason = reason
+
+
+Place = tuple[int, int]  # st_dev and st_ino of a directory
+
+
+class Sight(NamedTuple):
+    """What one look at a root has shown."""
+
+    place: Place
+    text: bytes | None  # of the marker; None where there is none
 
 
 def lay_out(root: str, folder: FolderId) -> None:
@@ -51,10 +64,10 @@ def lay_out(root: str, folder: FolderId) -> None:
             with open_directory(OURS, top) as ours:
                 for name in (TEMPS, HISTORY):
                     _make_directory(name, ours)
-                found = _read(ours)
-                if found is None:
-                    write_durably(ours, MARKER, folder.hex().encode() + b"\n")
-                elif found != folder:
+                text = _text(ours)
+                if text is None:
+                    write_durably(ours, MARKER, marker_text(folder))
+                elif _parsed(text) != folder:
                     raise UserError(
                         f"{root} is shared already, as another folder",
                         f"If it is not, remove {root}/{OURS} and try again.",
@@ -80,7 +93,8 @@ def remove(root: str) -> bool:
 def read(root: str) -> FolderId | None:
     """The folder whose marker is in a directory; b"" for a marker that cannot be one. Raises OSError."""
     with open_directory(root) as top:
-        return _read_below(top)
+        text = _text_below(top)
+    return _parsed(text) if text is not None else None
 
 
 def claim(root: str, home: str) -> FileLock:
@@ -99,34 +113,34 @@ def claim(root: str, home: str) -> FileLock:
         ) from error
 
 
-def device_of(root: str) -> int:
-    """The number of the file system that the root is on, to be held against `check`. Raises Unhealthy."""
-    try:
-        return os.stat(root).st_dev
-    except OSError as error:
-        raise _absent(root, error) from error
+def look(root: str) -> Sight:
+    """What is at the root now. Raises OSError."""
+    with open_directory(root) as top:
+        here = os.fstat(top)
+        with os.scandir(top) as names:  # a directory that opens may still fail to be read
+            next(names, None)
+        return Sight((here.st_dev, here.st_ino), _text_below(top))
 
 
-def check(root: str, folder: FolderId, device: int) -> None:
-    """Returns if the folder is there and the one it was. Raises Unhealthy with the reason.
+def check(root: str, folder: FolderId, place: Place | None = None, seen: Callable[[], Sight] | None = None) -> Place:
+    """Returns which directory it is, if that is the folder and the one it was. Raises Unhealthy with the reason.
 
-    device: what `device_of` said when this run began.
+    place: what it returned when this run began, None then: another directory may hold the same folder, copied or
+    brought back, but what is open is still the old one. seen: how to look, raising OSError; at the root by default.
     """
     try:
-        with open_directory(root) as top:
-            if os.fstat(top).st_dev != device:
-                raise Unhealthy(
-                    "moved", f"{root} is on another disk than before", "Mount its disk again, or start swarm anew."
-                )
-            with os.scandir(top) as names:  # a directory that opens may still fail to be read
-                next(names, None)
-            found = _read_below(top)
+        sight = seen() if seen is not None else look(root)
     except OSError as error:
         raise _absent(root, error) from error
-    if found is None:
+    if place is not None and sight.place[0] != place[0]:
+        raise Unhealthy("moved", f"{root} is on another disk than before", "Mount its disk again, or start swarm anew.")
+    if sight.text is None:
         raise Unhealthy("unmarked", f"{root} has no marker: its disk may not be mounted", "Mount it; nothing is lost.")
-    if found != folder:
+    if _parsed(sight.text) != folder:
         raise Unhealthy("foreign", f"{root} holds another folder than {short(folder)}", "Put the right one there.")
+    if place is not None and sight.place != place:
+        raise Unhealthy("moved", f"{root} is another directory than before", "It is opened anew in a moment.")
+    return sight.place
 
 
 def _absent(root: str, error: OSError) -> Unhealthy:
@@ -135,19 +149,28 @@ def _absent(root: str, error: OSError) -> Unhealthy:
     return Unhealthy("unreadable", f"{root} cannot be read: {error.strerror}", "See to its permissions and its disk.")
 
 
-def _read_below(top: int) -> FolderId | None:
+def marker_text(folder: FolderId) -> bytes:
+    """What the marker of a folder holds."""
+    return folder.hex().encode() + b"\n"
+
+
+def _text_below(top: int) -> bytes | None:
     try:
         with open_directory(OURS, top) as ours:
-            return _read(ours)
+            return _text(ours)
     except (FileNotFoundError, NotADirectoryError):
         return None
 
 
-def _read(ours: int) -> FolderId | None:
+def _text(ours: int) -> bytes | None:
     try:
-        text = read_small(ours, MARKER, _MARKER_LIMIT)
+        return read_small(ours, MARKER, MARKER_LIMIT)
     except FileNotFoundError:
         return None
+
+
+def _parsed(text: bytes) -> FolderId:
+    """b"" for a marker that cannot be one."""
     try:
         found = bytes.fromhex(text.decode("ascii"))
     except ValueError:

@@ -6,7 +6,7 @@ import errno
 import os
 
 # Nothing changes these but another name, another file or another disk.
-_PERMANENT = frozenset((errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ, errno.EXDEV, errno.EFBIG))
+_PERMANENT = frozenset((errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ, errno.EFBIG))  # not EXDEV: a mount goes
 
 # On the way to a name: it is not there (any more), or not what it was.
 _ELSEWHERE = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP))

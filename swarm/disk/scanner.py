@@ -18,18 +18,24 @@ from swarm.sync.ignore import IGNORE_FILE, MAX_TEXT
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from swarm.disk.debt import Debt
     from swarm.sync.files import FileSystem, Stat
 
 # One byte more than MAX_TEXT characters can have in UTF-8: what is cut here is too long for IgnoreRules, which says so.
 MAX_RULES_BYTES = 4 * MAX_TEXT + 1
 
 
-def scan(files: FileSystem, directory: str, healthy: Callable[[], str]) -> Scanned | ScanFailed:
+def scan(
+    files: FileSystem, directory: str, healthy: Callable[[], str], debt: Debt | None = None
+) -> Scanned | ScanFailed:
     """Lists `directory` ("" is the root). `healthy()`: "" while the folder's disk is there and ours, else a sentence.
+    `debt`: paid first, since what is listed counts as held.
 
     Leaves out every spelling of our own directory, at any depth.
     """
     if why := healthy():
+        return ScanFailed(directory, False, why)
+    if debt is not None and (why := debt.pay(files)):
         return ScanFailed(directory, False, why)
     found: dict[str, Stat] = {}
     rules: str | None = None

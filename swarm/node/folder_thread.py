@@ -171,7 +171,7 @@ class FolderThread:
     def _live(self) -> None:
         """From opening the folder to closing it. Raises Unavailable when it is to be tried again."""
         root, folder_id = self.root, self.identity.keys.folder_id
-        marker.check(root, folder_id, marker.device_of(root))  # nothing is made anew in the place of a missing disk
+        marker.check(root, folder_id)  # nothing is made anew in the place of a missing disk
         claim = marker.claim(root, str(self.home.directory.parent.parent))
         try:
             self._hands = hands = Hands(root, self.identity, self.post)

@@ -9,14 +9,17 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from swarm.disk import assembler, hasher, installer, marker, scanner
+from swarm.disk import assembler, hasher, installer, scanner
+from swarm.disk.debt import Debt
 from swarm.disk.late import LateWatch
+from swarm.disk.presence import Presence
+from swarm.disk.retention import NEWEST
 from swarm.disk.safefs import SafeFileSystem
-from swarm.disk.tidy import tidy
-from swarm.errors import Unavailable
+from swarm.disk.tidy import tidy, tidy_path
 from swarm.ids import parent_of
 from swarm.index.record_codec import verify_record
 from swarm.sync.dirty import Dirty
@@ -70,19 +73,24 @@ class Hands:
     def __init__(self, root: str, identity: Identity, post: Callable[[Event], None]) -> None:
         self.root = root
         self.reading = ""  # the file that was last begun to be hashed, for people who watch
-        self.away = ""  # why the folder is not safely there now, or ""
         self.chunk_key = identity.keys.chunk_key()
         self._identity = identity
         self._post = post
-        self._device = marker.device_of(root)
-        marker.check(root, identity.keys.folder_id, self._device)
+        self._presence = Presence(root, identity.keys.folder_id, lambda why: post(Health(why)))
         self.files = SafeFileSystem(root)
         name = os.path.basename(root)
         self._pools = {pool: ThreadPoolExecutor(threads, f"{pool} {name}") for pool, threads in POOLS.items()}
         self._late = LateWatch()
+        self._replaced: Counter[str] = Counter()  # paths, how often since their history was thinned out
+        self._debt = Debt()
         self._looking: Future[None] | None = None
         self._tidy_at = time.monotonic() + FIRST_TIDY
         self._looked_at = -HEALTH_SECONDS  # by the temps' thread, in the clock of time.monotonic
+
+    @property
+    def away(self) -> str:
+        """Why the folder is not safely there now, or ""."""
+        return self._presence.away
 
     def close(self) -> None:
         """Waits for the jobs that have begun; the others are dropped."""
@@ -126,33 +134,22 @@ class Hands:
         """Lets go of what history need not keep, when it is time."""
         if time.monotonic() >= self._tidy_at:
             self._tidy_at = time.monotonic() + TIDY_INTERVAL
+            self._replaced.clear()
             self._pools["tidy"].submit(self._tidy)
 
     def look_again(self) -> None:
         """The disk was away: is it back?"""
-        try:
-            device = marker.device_of(self.root)
-            marker.check(self.root, self._identity.keys.folder_id, device)
-        except Unavailable:
+        if not self._presence.is_back():
             return
         old, self.files = self.files, SafeFileSystem(self.root)
-        self._device = device
-        self.away = ""
         old.close()
-        self._post(Health(""))
+        self._presence.welcome()
 
     # -- in the pools
 
     def healthy(self) -> str:
         """The empty string, or why the folder is not safely there."""
-        try:
-            marker.check(self.root, self._identity.keys.folder_id, self._device)
-        except Unavailable as error:
-            if not self.away:
-                self.away = error.message
-                self._post(Health(error.message))
-            return error.message
-        return ""
+        return self._presence.healthy()
 
     def _submit(self, pool: str, work: Callable[[Effect], Event | None], effects: Sequence[Effect]) -> None:
         def job() -> None:
@@ -169,7 +166,7 @@ class Hands:
 
     def _scan(self, effect: Effect) -> Event:
         assert isinstance(effect, Scan)
-        return scanner.scan(self.files, effect.directory, self.healthy)
+        return scanner.scan(self.files, effect.directory, self.healthy, self._debt)
 
     def _hash(self, effect: Effect) -> Event:
         if isinstance(effect, ReadDatabase):
@@ -184,9 +181,18 @@ class Hands:
         if why := self.healthy():
             return failed(effect, why) or OperationsDone(())
         displaced: list[Late] = []
-        done = installer.run(self.files, effect, self.chunk_key, time.time_ns, displaced)
+        done = installer.run(self.files, effect, self.chunk_key, time.time_ns, displaced, self._debt)
         self._late.add(displaced, time.monotonic())
+        self._thin_out(displaced)
         return done
+
+    def _thin_out(self, displaced: Sequence[Late]) -> None:
+        """A path that is replaced all day must not fill history before the next hour is over."""
+        for path, _, _ in displaced:
+            self._replaced[path] += 1
+            if self._replaced[path] >= 2 * NEWEST:
+                self._replaced.pop(path, None)
+                self._pools["tidy"].submit(self._tidy, path)
 
     def _look_for_late_writes(self) -> None:
         copies = self._late.look(self.files, self._identity.name, time.monotonic())
@@ -195,12 +201,17 @@ class Hands:
         if copies:
             self._post(Dirty(frozenset(parent_of(path) for path in copies), frozenset(copies)))
 
-    def _tidy(self) -> None:
+    def _tidy(self, path: str = "") -> None:
+        """All of history, or that of one path."""
         if self.healthy():
             return
+        now_ms = time.time_ns() // 1_000_000
         try:
-            disk = os.statvfs(self.root)
-            dropped = tidy(self.files, time.time_ns() // 1_000_000, disk.f_blocks * disk.f_frsize)
+            if path:
+                dropped = tidy_path(self.files, path, now_ms)
+            else:
+                disk = os.statvfs(self.root)
+                dropped = tidy(self.files, now_ms, disk.f_blocks * disk.f_frsize)
         except OSError as error:
             log.warning("%s: history cannot be tidied: %s", self.root, error)
             return

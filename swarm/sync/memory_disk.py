@@ -69,9 +69,11 @@ class Node:
     links: int = 0
     image: Image = NOTHING
     durable_entries: dict[str, Entry] = field(default_factory=dict)
+    forgotten: bool = False  # a sync failed, and what it should have written counts as written since
 
     def sync(self) -> None:
-        self.image = Image(bytes(self.data), self.mode, self.mtime_ns)
+        if not self.forgotten:
+            self.image = Image(bytes(self.data), self.mode, self.mtime_ns)
 
 
 class Setting(NamedTuple):
@@ -159,6 +161,16 @@ class Disk:
         self.pending = []
         for node in _below(self.root):
             node.sync()
+
+    def renumber(self, inodes: int = 0, device: int = 0, now_ns: int = 0) -> None:
+        """As after a copy of everything, which makes new inodes at `now_ns`, and as after a mount under another number.
+        All must be durable, else what was in a directory before is not among what is renumbered."""
+        self.device = device or self.device
+        self._inodes += inodes
+        for node in dict.fromkeys(_below(self.root)):  # each once, by whatever names
+            node.device = self.device
+            node.inode += inodes
+            node.ctime_ns = now_ns or node.ctime_ns
 
     def crash(self, rng: Random) -> None:
         """The power fails and comes back: what was durable stays, of the rest any legal part."""

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 NO_MODES = 0o777  # of everything, where a file system has no permission bits
 MAX_NAME = 255  # bytes, as everywhere on Linux
 
-Away = Literal["missing", "broken", "empty"]  # the root is gone, its disk fails, or its mount point lies bare
+# The root is gone; its disk fails; its mount point lies bare; or it was put aside, and who has it open still has it.
+Away = Literal["missing", "broken", "empty", "aside"]
 Tree = dict[str, tuple[Kind | None, bytes | str | None]]  # path -> kind, and content, or target, or None
 
 
@@ -119,6 +120,25 @@ class MemoryFileSystem:
     def mount(self) -> None:
         self._away = None
 
+    @contextmanager
+    def opened_anew(self) -> Iterator[None]:
+        """Within it the root is what its path leads to now, where it was put aside."""
+        away = self._away
+        if away == "aside":
+            self._away = "empty"
+        try:
+            yield
+        finally:
+            self._away = away
+
+    def tree_of_bare(self) -> Tree:
+        """What lies where the folder's disk is not."""
+        away, self._away = self._away, "empty"
+        try:
+            return self.tree("", ours=True)
+        finally:
+            self._away = away
+
     def mount_below(self, path: str) -> None:
         """Something else is mounted on the directory at `path` from now on."""
         self.node(path).device = 3
@@ -134,6 +154,7 @@ class MemoryFileSystem:
             fail(errno.EIO, path)
 
     def resize(self, node: Node, size: int, path: str) -> None:
+        node.forgotten = False
         growth = size - len(node.data)
         if growth > 0 and self._current.used + growth > self.capacity:
             fail(errno.ENOSPC, path)

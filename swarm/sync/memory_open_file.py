@@ -13,6 +13,22 @@ if TYPE_CHECKING:
     from swarm.sync.memory_files import MemoryFileSystem
 
 
+class CutShort(OSError):
+    """Raised by `before` in place of a write that ends early: that share of it (0 to 1) is on the disk."""
+
+    def __init__(self, code: int, share: float) -> None:
+        super().__init__(code, errno.errorcode[code])
+        self.share = share
+
+
+class Unsynced(OSError):
+    """Raised by `before` in place of a sync that fails as fsync(2) does on Linux: what was to be written counts as
+    written from then on, so that a second one says that all is well. Written anew, it can be synced again."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code, errno.errorcode[code])
+
+
 def fail(code: int, path: str) -> NoReturn:
     raise OSError(code, errno.errorcode[code], path)
 
@@ -53,7 +69,14 @@ class MemoryWriter(MemoryReader):
     """An open temp."""
 
     def write_at(self, offset: int, data: bytes) -> None:
-        node = self._enter("write_at")
+        try:
+            node = self._enter("write_at")
+        except CutShort as cut:
+            self._put(self._node, offset, data[: int(len(data) * cut.share)])
+            raise
+        self._put(node, offset, data)
+
+    def _put(self, node: Node, offset: int, data: bytes) -> None:
         self._files.resize(node, max(len(node.data), offset + len(data)), self._path)
         node.data[offset : offset + len(data)] = data
 
@@ -75,4 +98,8 @@ class MemoryWriter(MemoryReader):
         self._enter("flush_range")
 
     def sync(self) -> None:
-        self._enter("sync").sync()
+        try:
+            self._enter("sync").sync()
+        except Unsynced:
+            self._node.forgotten = True
+            raise

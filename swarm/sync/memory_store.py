@@ -35,9 +35,14 @@ _in_order = attrgetter("origin", "seq", "hash")
 
 
 class MemoryStore:
-    """A Store that lasts as long as the object. `close` loses what was not committed, as a crash does, and no more."""
+    """A Store that lasts as long as the object. `close` loses what was not committed, as a crash does, and no more.
+
+    `before(operation)` is called ahead of every "commit" and "change", and of every "read" of a register, a manifest
+    node or the local tree: it may raise Unavailable in its place, as a disk that is full or fails has SQLite do.
+    """
 
     def __init__(self) -> None:
+        self.before: Callable[[str], None] | None = None
         self._journal: list[Undo] = []
         self._values: dict[str, bytes] = {}
         self._introductions: dict[Origin, bytes] = {}
@@ -61,7 +66,17 @@ class MemoryStore:
 
     # -- transactions
 
+    def _enter(self, operation: str) -> None:
+        if self.before is not None:
+            self.before(operation)
+
+    def _note(self, undo: Undo) -> None:
+        """Ahead of each change."""
+        self._enter("change")
+        self._journal.append(undo)
+
     def commit(self) -> None:
+        self._enter("commit")
         self._journal.clear()
         self.live_trie.commit()
         self.tombstone_trie.commit()
@@ -105,7 +120,7 @@ class MemoryStore:
 
     def put(self, name: str, value: bytes | None) -> None:
         old = self._values.get(name)
-        self._journal.append(lambda store: _set(store._values, name, old))
+        self._note(lambda store: _set(store._values, name, old))
         _set(self._values, name, value)
 
     # -- origins
@@ -115,7 +130,7 @@ class MemoryStore:
 
     def put_introduction(self, origin: Origin, raw: bytes) -> None:
         old = self._introductions.get(origin)
-        self._journal.append(lambda store: _set(store._introductions, origin, old))
+        self._note(lambda store: _set(store._introductions, origin, old))
         self._introductions[origin] = raw
 
     def clock(self) -> dict[Origin, int]:
@@ -123,19 +138,20 @@ class MemoryStore:
 
     def set_clock(self, origin: Origin, seq: int) -> None:
         old = self._clock.get(origin)
-        self._journal.append(lambda store: _set(store._clock, origin, old))
+        self._note(lambda store: _set(store._clock, origin, old))
         self._clock[origin] = seq
 
     # -- registers
 
     def register(self, key: PathKey) -> tuple[Record, ...]:
+        self._enter("read")
         return self._registers.get(key, ())
 
     def put_register(self, key: PathKey, records: Sequence[Record]) -> None:
         for record in records:
             _check_text(record.path)
-        old = self.register(key)
-        self._journal.append(lambda store: store._place_register(key, old))
+        old = self._registers.get(key, ())
+        self._note(lambda store: store._place_register(key, old))
         self._place_register(key, tuple(sorted(records, key=_in_order)))
 
     def _place_register(self, key: PathKey, records: tuple[Record, ...]) -> None:
@@ -188,7 +204,7 @@ class MemoryStore:
 
     def _change_claim(self, name: str, source: str | None) -> None:
         old = self._claimants.get(name)
-        self._journal.append(lambda store: store._place_claim(name, old))
+        self._note(lambda store: store._place_claim(name, old))
         self._place_claim(name, source)
 
     def _place_claim(self, name: str, source: str | None) -> None:
@@ -202,12 +218,13 @@ class MemoryStore:
     # -- the local tree
 
     def local(self, path: str) -> Local | None:
+        self._enter("read")
         return self._locals.get(path)
 
     def put_local(self, path: str, local: Local | None) -> None:
         _check_text(path)
         old = self._locals.get(path)
-        self._journal.append(lambda store: store._place_local(path, old))
+        self._note(lambda store: store._place_local(path, old))
         self._place_local(path, local)
 
     def _place_local(self, path: str, local: Local | None) -> None:
@@ -243,17 +260,18 @@ class MemoryStore:
     def put_change(self, path: str, base: Context | None) -> None:
         _check_text(path)
         old = self._changes.get(path)
-        self._journal.append(lambda store: _set(store._changes, path, old))
+        self._note(lambda store: _set(store._changes, path, old))
         _set(self._changes, path, base)
 
     # -- manifests and chunks
 
     def manifest_node(self, identifier: bytes) -> bytes | None:
+        self._enter("read")
         return self._manifest.get(identifier)
 
     def put_manifest_node(self, identifier: bytes, raw: bytes) -> None:
         old = self._manifest.get(identifier)
-        self._journal.append(lambda store: _set(store._manifest, identifier, old))
+        self._note(lambda store: _set(store._manifest, identifier, old))
         self._manifest[identifier] = raw
 
     def put_chunks(self, path: str, chunks: Iterable[tuple[ChunkId, int, int]]) -> None:
@@ -274,7 +292,7 @@ class MemoryStore:
         return list(islice(self._places.get(chunk, ()), limit))
 
     def _change_chunks(self, path: str, pieces: Pieces) -> None:
-        self._journal.append(partial(MemoryStore._place_chunks, path=path, pieces=self._chunks.get(path, ())))
+        self._note(partial(MemoryStore._place_chunks, path=path, pieces=self._chunks.get(path, ())))
         self._place_chunks(path, pieces)
 
     def _place_chunks(self, path: str, pieces: Pieces) -> None:

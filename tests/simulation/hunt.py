@@ -12,6 +12,8 @@ import sys
 import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.simulation.mutants import MUTANTS, Mutant
@@ -23,7 +25,7 @@ AT_ONCE = 2  # processes; the machine may be small
 CPU_SECONDS = 20.0  # for one scenario or schedule; the longest takes 2
 TIMEOUT = 1200.0  # seconds for one run of many
 KEPT, BROKE, UNABLE = 0, 3, 1  # exit statuses: all promises kept, one broken, Python's own for an exception
-AIMED = "tests.simulation.test_aimed"
+AIMED = sorted(path.stem for path in Path(__file__).parent.glob("test_aimed_*.py"))
 
 
 class NoEnd(AssertionError):
@@ -88,7 +90,8 @@ def _try(program: str, name: str, first: int, end: int) -> int:
     [mutant] = [mutant for mutant in MUTANTS if mutant.name == name]
     if program == "changed":
         mutant.apply()
-    from tests.simulation.schedule import Play, draw
+    from tests.simulation.play import Play
+    from tests.simulation.schedule import draw
 
     signal.signal(signal.SIGVTALRM, _too_long)
     if first < 0:
@@ -106,8 +109,8 @@ def _try(program: str, name: str, first: int, end: int) -> int:
 
 def _aimed() -> Iterator[Callable[[], None]]:
     """The scenarios that the real program passes."""
-    module = __import__(AIMED, fromlist=["*"])
-    for name, scenario in vars(module).items():
+    scenarios = [item for name in AIMED for item in vars(import_module(f"tests.simulation.{name}")).items()]
+    for name, scenario in scenarios:
         if name.startswith("test_") and not any(mark.name == "xfail" for mark in getattr(scenario, "pytestmark", ())):
             yield scenario
 

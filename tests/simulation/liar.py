@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 INCARNATION = 7
 LIES = ("forge", "claim all", "odd clock", "twins", "no such content", "cover the future", "stray records")
+FALSEHOODS: tuple[str, ...] = ()
 
 
 class Liar:

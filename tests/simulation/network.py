@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     Member: TypeAlias = Device | Liar
 
 DIAL_SECONDS = 0.5  # between two attempts to reach whoever is not connected
+TWIN_SECONDS = 7.0  # that a session with a device lasts before a copy of that device pushes itself in
 NOTICE_SECONDS = 0.4  # at most, until a side notices that its session was cut
 
 Pair = frozenset[str]
@@ -41,6 +42,7 @@ class Network:
         self.messages: dict[str, int] = {}  # how many of each kind were sent
         self._sessions: dict[Pair, int] = {}  # how many there were
         self._up: set[Pair] = set()
+        self._since: dict[Pair, float] = {}
         self._barred: set[Pair] = set()
         self._stuck: set[tuple[str, str]] = set()  # (from, to): nothing gets through that way
         self._clear_at: dict[tuple[str, str], float] = {}
@@ -54,6 +56,11 @@ class Network:
     def connect(self, one: Member, other: Member) -> None:
         """A new session; it replaces one that may be there."""
         pair = frozenset((one.name, other.name))
+        for here, there in ((one, other), (other, one)):
+            rival = here.links.get(there.id)
+            if rival is not None and rival is not there:
+                self.cut(here, rival)  # of two sessions with one device the newer is kept
+        self._since[pair] = self.world.now
         self._sessions[pair] = self._sessions.get(pair, 0) + 1
         self._up.add(pair)
         for here, there in ((one, other), (other, one)):
@@ -77,7 +84,7 @@ class Network:
 
     def _notice(self, pair: Pair, session: int, here: Member, there: Member) -> Callable[[], None]:
         def notice() -> None:
-            if self._sessions[pair] == session:  # else a new one has taken its place
+            if self._sessions[pair] == session and there.id not in here.links:  # else a new one has taken its place
                 here.post(MemberDown(there.id))
 
         return notice
@@ -120,10 +127,17 @@ class Network:
     def _dial_now(self) -> None:
         for one in self.world.devices:
             for other in self.world.devices:
-                barred = frozenset((one.name, other.name)) in self._barred
-                if one.name < other.name and one.runs and other.runs and not barred and not self.is_up(one, other):
+                barred = frozenset((one.name, other.name)) in self._barred or one.id == other.id
+                busy = self._has_twin(one, other) or self._has_twin(other, one)
+                if one.name < other.name and one.runs and other.runs and not (barred or busy or self.is_up(one, other)):
                     self.connect(one, other)
         self.world.after(DIAL_SECONDS * (0.5 + self.world.rng.random()), self._dial_now)
+
+    def _has_twin(self, here: Device, there: Device) -> bool:
+        """Whether `here` is busy with a copy of `there`, and has not been for long."""
+        rival = here.links.get(there.id)
+        since = self._since.get(frozenset((here.name, rival.name)), 0.0) if rival is not None else 0.0
+        return rival is not None and rival is not there and self.world.now < since + TWIN_SECONDS
 
     # -- messages
 

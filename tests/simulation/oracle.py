@@ -15,48 +15,47 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from enum import Enum
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from swarm.content.chunk import MIN_CHUNK, size_class_for
-from swarm.content.chunker import Chunker
-from swarm.content.manifest import EMPTY_CONTENT, build, single_chunk_content
-from swarm.ids import ContentId, DeviceId, Kind, Origin, PathKey
-from swarm.index import record_codec
-from swarm.index.paths import below_git, fold
-from swarm.keys.certificate import parse_introduction
+from swarm.ids import ContentId, Kind, Origin, parent_of
+from swarm.index.paths import below_git
 from swarm.sync.operation import InstallFile, InstallLink, MakeDirectory, MoveFile, Outcome, Remove, SetMetadata
-from swarm.wire.messages import Delta, Introduce, Registers
+from tests.simulation.claims import Claims
+from tests.simulation.due import Due
+from tests.simulation.judgement import Judgement
+from tests.simulation.witness import (
+    HISTORY,
+    TEMPS,
+    all_of,
+    changed_paths,
+    content_of,
+    durable_contents,
+    durable_node,
+    named,
+    node_at,
+    ours_of,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from swarm.sync.events import OperationsDone
-    from swarm.sync.memory_disk import Entry, Node
+    from swarm.sync.ledger import Ledger
     from swarm.sync.memory_files import MemoryFileSystem, Tree
+    from swarm.sync.memory_store import MemoryStore
     from tests.simulation.device import Device
+    from tests.simulation.witness import Ours
     from tests.simulation.world import World
 
-HISTORY = ".swarm/history"
-TEMPS = ".swarm/tmp"
 CHANGING = frozenset(
     ("rename", "rename_noreplace", "exchange", "unlink", "rmdir", "link", "symlink", "mkdir", "create", "set_mtime")
 )
 REAPPEARED_SECONDS = 8.0  # a deletion that was seen may be signed that much after the name is there again
-QUIET_SECONDS = 150.0  # of silence at the end: three times the interval of the clock checks
-SPOKEN = frozenset(("State",))  # what may be said in that silence
 
 
 class Conviction(AssertionError):
     """A promise was broken."""
-
-
-class Due(Enum):
-    """Where a content must be in the end."""
-
-    CURRENT = "current"  # in the folder itself
-    SOMEWHERE = "in the folder or in a history"
 
 
 @dataclass(slots=True)
@@ -65,6 +64,7 @@ class Watched:
 
     tree: Tree = field(default_factory=dict)  # of the user, as last looked at
     kept: frozenset[bytes] = frozenset()  # contents in history
+    ours: Ours = (frozenset(), b"")  # what lies beside temps and history, and the marker
     seen: bool = False
     pending: str = ""  # a system call of ours that was let go, and not yet looked at
     removed: dict[str, float] = field(default_factory=dict)  # path -> when a user took it away
@@ -83,6 +83,7 @@ class Oracle:
     world: World
     lies: bool = False  # somebody lies: accusations and repaired indexes are as they should be, overwriting is history
     doubles: bool = False  # an index was brought back from an old copy: a dot may have been used twice
+    lossy: bool = False  # power took what nobody had made durable, and what somebody may wait for
     overtaken: bool = False  # messages of one session came in another order
     lost: bool = False  # somebody waits for what nobody has any more, because an index was lost
     written: set[bytes] = field(default_factory=set)  # every content that a user ever had at a path
@@ -91,13 +92,25 @@ class Oracle:
     origin_of: dict[bytes, str] = field(default_factory=dict)  # content -> who wrote it where
     ended: set[tuple[str, bytes]] = field(default_factory=set)  # (path, content) that a user took away
     produced: Counter[tuple[str, bytes]] = field(default_factory=Counter)
-    dots: dict[tuple[bytes, int], bytes] = field(default_factory=dict)  # sent: dot -> record's hash
-    owners: dict[Origin, DeviceId] = field(default_factory=dict)
+    twins: bool = False  # one machine was copied, and both run
+    changing: int = 0  # system calls of ours that change something
+    claims: Claims = field(init=False)
     _watched: dict[str, Watched] = field(default_factory=dict)
     _names: dict[bytes, ContentId] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.claims = Claims(self)
         self._watched = {device.name: Watched() for device in self.world.devices}
+
+    def watched(self, device: Device) -> Watched:
+        return self._watched[device.name]
+
+    def cloned(self, device: Device, twin: Device) -> None:
+        """`twin` is a copy of the machine: what a user did there and nobody has told yet, both may tell."""
+        self.look(device)
+        self.twins = True
+        original = self._watched[device.name]
+        self._watched[twin.name] = replace(original, signed=dict(original.signed), acted=set())
 
     def convict(self, why: str) -> None:
         raise Conviction(f"at {self.world.now - 1000:.3f}: {why}")
@@ -108,11 +121,12 @@ class Oracle:
     def user(self, device: Device) -> Iterator[None]:
         """What is done within it, a user does (or a crash, or whatever else is not ours)."""
         self.look(device)
-        before, metadata = self._tree(device), self._metadata(device)
+        before, metadata, inodes = self.tree(device), self._metadata(device), self._inodes(device)
         try:
             yield
         finally:
-            after = self._tree(device)
+            after = self.tree(device)
+            self._watched[device.name].users |= self._inodes(device) - inodes  # the same bytes in another file, too
             self._acted(device, before, after)
             self._touched(device, before, after, metadata)
             self._remember(device)
@@ -126,7 +140,7 @@ class Oracle:
             for path, (_, data) in after.items()
             if isinstance(data, bytes) and self.produced[path, data] and (path, data) not in self.ended
         }
-        changed = _changed(before, after)
+        changed = changed_paths(before, after)
         watched.acted.update(changed)
         for path in changed:  # what went first: of a rename it comes again
             if (old := before.get(path)) is None:
@@ -145,7 +159,7 @@ class Oracle:
             if (new := after.get(path)) is None:
                 continue
             kind, data = new
-            watched.users.add(device.files.node(path).inode)
+            watched.users.add(node_at(device.files, path).inode)
             if kind is Kind.FILE and isinstance(data, bytes):
                 self._wrote(device, path, data)
             elif isinstance(data, str):
@@ -164,7 +178,7 @@ class Oracle:
         into that file before is written over, wherever the file is by then."""
         self.written.add(data)
         self._watched[device.name].users.add(inode)
-        if before != data and before not in self._everywhere():
+        if before != data and before not in self.everywhere():
             self.due.pop(before, None)
         if data and self.due.get(data) is not Due.CURRENT:
             self.due[data] = Due.SOMEWHERE
@@ -173,11 +187,11 @@ class Oracle:
     def forgot(self, device: Device) -> None:
         """Its database was lost, or is an old copy: everything on its disk is as if written now."""
         self._remember(device)
-        for path, (kind, data) in self._tree(device).items():
+        for path, (kind, data) in self.tree(device).items():
             if kind is Kind.FILE and isinstance(data, bytes):
                 self.produced[path, data] += 1
                 self.ended.discard((path, data))
-        for data in self._history(device) - set(self._contents(self._tree(device))):
+        for data in self.history(device) - set(self.contents(self.tree(device))):
             if data in self.due:  # it may have given way to a version whose record only that database had
                 self.due[data] = Due.SOMEWHERE
         watched = self._watched[device.name]
@@ -190,28 +204,31 @@ class Oracle:
     def crash(self, device: Device) -> Iterator[None]:
         """The power of its disk fails within it."""
         self.look(device)
-        durable = _durable_contents(device.files)
-        before, metadata = self._tree(device), self._metadata(device)
-        held = set(self._contents(before)) | self._history(device)
+        durable = durable_contents(device.files)
+        before, metadata = self.tree(device), self._metadata(device)
+        held = set(self.contents(before)) | self.history(device)
         watched = self._watched[device.name]
-        installed = {path for path in before if device.files.node(path).inode not in watched.users}
+        installed = {path for path in before if node_at(device.files, path).inode not in watched.users}
         yield
-        after = self._tree(device)
-        left = set(self._contents(after)) | self._history(device)
+        after = self.tree(device)
+        left = set(self.contents(after)) | self.history(device)
         for gone in (held & durable & self.written) - left:
-            self.convict(f"{device.name}: a crash lost {_name(gone)}, which was durable")
+            self.convict(f"{device.name}: a crash lost {named(gone)}, which was durable")
         for path, (kind, data) in after.items():
             torn = kind is Kind.FILE and data not in self.written and not self._from_a_liar(data)
-            if torn and device.files.node(path).inode not in watched.users:
+            if torn and node_at(device.files, path).inode not in watched.users:
                 self.convict(f"{device.name}: a crash left a torn file at {path}, which no user had written to")
-        elsewhere = self._everywhere(but=device)
+        elsewhere = self.everywhere(but=device)
         for gone in held - left:
             if gone in elsewhere and gone in self.due:
                 self.due[gone] = Due.SOMEWHERE
             elif gone not in elsewhere:
                 self.due.pop(gone, None)  # nobody had made it durable, and nobody else has it
-        changed = _changed(before, after)
-        lasting = {data for path, (_, data) in after.items() if before.get(path) == after[path]}
+                self.lossy = True
+        changed = changed_paths(before, after)
+        lasting = {  # a conflict copy goes with the version that it is of, and so when that is torn
+            data for path, (_, data) in after.items() if before.get(path) == after[path] and "(conflict " not in path
+        }
         for path in changed:
             if (old := before.get(path)) is None:
                 continue
@@ -232,13 +249,13 @@ class Oracle:
                 self._owe(new[1], owed)  # as if what did not last had never been done: it is wanted as before
             if new[1] not in held and new[1] in self.due:
                 self.due[new[1]] = Due.SOMEWHERE  # torn, or old: a user has nothing of it
-                device.files.node(path).ctime_ns += 1  # else nobody could see it
+                node_at(device.files, path).ctime_ns += 1  # else nobody could see it
         self._touched(device, before, after, metadata)
         self._remember(device)
 
     def _is_known_at(self, device: Device, path: str) -> bool:
         """Whether its database says of `path` what is there, so that a crash is nothing that it could see."""
-        local, node = device.store.local(path), device.files.node(path)
+        local, node = device.store.local(path), node_at(device.files, path)
         return local is not None and local.inode == node.inode and local.content == self.name_of(bytes(node.data))
 
     def _owe(self, data: bytes, due: Due | None) -> None:
@@ -263,11 +280,14 @@ class Oracle:
         if path.startswith("/") or ".." in path.split("/"):
             self.convict(f"{device.name}: {operation} outside of the folder: {path!r}")
         if operation in CHANGING:
+            self.changing += 1
             if path.startswith(".swarm") and not path.startswith((TEMPS, HISTORY)):
                 self.convict(f"{device.name}: {operation} of {path}")
             self._watched[device.name].pending = f"{operation} {path}"
         elif operation in ("write_at", "truncate") and not path.startswith(TEMPS):
             self.convict(f"{device.name}: {operation} at {path}, which is no temp")
+        elif operation in ("write_at", "truncate") and not _is_only_name(device.files, path):
+            self._watched[device.name].pending = f"{operation} {path}"  # through a handle, to what may be seen by now
 
     def look(self, device: Device) -> None:
         """What our last system call has done."""
@@ -275,11 +295,13 @@ class Oracle:
         if watched.seen and not watched.pending:
             return
         pending, watched.pending = watched.pending, ""
-        old_tree, old_kept, seen = watched.tree, watched.kept, watched.seen
+        old_tree, old_kept, old_ours, seen = watched.tree, watched.kept, watched.ours, watched.seen
         self._remember(device)
         if not seen:
             return
-        contents = self._contents(watched.tree)
+        if ours_of(device.files) != old_ours:
+            self.convict(f"{device.name}: {pending} changed what is none of ours to change below .swarm")
+        contents = self.contents(watched.tree)
         for path, entry in watched.tree.items():
             if old_tree.get(path) == entry:
                 continue
@@ -287,15 +309,15 @@ class Oracle:
             if path in watched.removed:
                 watched.reappeared.setdefault(path, self.world.now)
             if kind is Kind.FILE and data not in self.written and not self._from_a_liar(data):
-                self.convict(f"{device.name}: {pending} put bytes at {path} that no user wrote: {_name(data)}")
+                self.convict(f"{device.name}: {pending} put bytes at {path} that no user wrote: {named(data)}")
             if kind is Kind.SYMLINK and data not in self.targets and not self.lies:
                 self.convict(f"{device.name}: {pending} made a link at {path} that no user made")
-        lost = (set(self._contents(old_tree)) | old_kept) - set(contents) - watched.kept
+        lost = (set(self.contents(old_tree)) | old_kept) - set(contents) - watched.kept
         if pending.startswith(f"rename_noreplace {HISTORY}"):  # what was never visible becomes a temp again
-            lost -= {data for _, data in _all_of(device.files, TEMPS).values() if isinstance(data, bytes)}
+            lost -= {data for _, data in all_of(device.files, TEMPS).values() if isinstance(data, bytes)}
         for data in lost:
             if data in self.written and data in watched.visible:  # else it was a temp in its future place
-                self.convict(f"{device.name}: {pending} lost {_name(data)}")
+                self.convict(f"{device.name}: {pending} lost {named(data)}")
 
     def _from_a_liar(self, data: object) -> bool:
         return self.lies and isinstance(data, bytes) and data.startswith(b"lie")
@@ -314,7 +336,7 @@ class Oracle:
                 self._watched[device.name].removed[path] = self.world.now  # it had to stay there: the path is empty
             if result.outcome is not Outcome.DONE or any(path == a or path.startswith(a + "/") for a in acted):
                 continue
-            node = _durable(device.files, path)
+            node = durable_node(device.files, path)
             match result.operation:
                 case InstallFile(content=content) | MoveFile(content=content):
                     # A user's own file may be moved: its bytes are durable when its user or the kernel made them so.
@@ -330,13 +352,13 @@ class Oracle:
                 case Remove():
                     if node is not None:
                         self.convict(f"{device.name}: {path} was reported as removed and may come back")
-            if result.history and _durable(device.files, result.history) is None:
+            if result.history and durable_node(device.files, result.history) is None:
                 self.convict(f"{device.name}: {result.history} was reported as done and is not durable")
 
     def _excuse(self, device: Device, history: str) -> None:
         """A user was quicker: what had to stay in history counts there."""
         try:
-            data = bytes(device.files.node(history).data)
+            data = bytes(node_at(device.files, history).data)
         except OSError:
             return
         if data in self.due:
@@ -351,12 +373,23 @@ class Oracle:
         if ledger.seq <= after:
             return
         self.look(device)
-        for record in device.store.records_after(ledger.origin, after, 1 << 20):
+        records = device.store.records_after(ledger.origin, after, 1 << 20)
+        copies = [record.path for record in records if " (conflict " in record.path]
+        for record in records:
+            self.claims.signed(device, record)
             if record.tombstone:
-                self._check_deletion(device, watched, record.path)
+                if not self._moves_out_a_loser(ledger, record.path, copies):
+                    self._check_deletion(device, watched, record.path)
             elif record.kind is Kind.FILE and not self._is_known(record.content):
                 self.convict(f"{device.name} signed a version of {record.path} that no user wrote")
         watched.signed[ledger.origin] = ledger.seq
+
+    def _moves_out_a_loser(self, ledger: Ledger, path: str, copies: list[str]) -> bool:
+        """Whether a tombstone at `path` only makes a loser a file of its own: what has the name keeps it, and the copy
+        has a record in the same commit."""
+        stem = path.rpartition("/")[2].partition(".")[0]
+        beside = any(parent_of(copy) == parent_of(path) and stem in copy and copy != path for copy in copies)
+        return beside and ledger.visible(path) is not None
 
     def _check_deletion(self, device: Device, watched: Watched, path: str) -> None:
         if path in watched.dead:
@@ -374,167 +407,31 @@ class Oracle:
                 self.name_of(data)
         return content in self._names.values() or self.lies
 
+    # -- what is said
+
+    def may_double(self, store: MemoryStore, device: Device) -> None:
+        """A database that was copied, or brought back, without a trace: its life is led twice."""
+        self.doubles = True
+        self.claims.may_double(store, device)
+
     def sent(self, device: Device, message: object) -> None:
         """A message left that device."""
-        if isinstance(message, Introduce):
-            for raw in message.introductions:
-                introduction = parse_introduction(raw, self.world.keys)
-                self.owners[introduction.origin] = introduction.device
-        if self.doubles or not isinstance(message, Delta | Registers):
-            return
-        for raw in message.records:
-            head = record_codec.peek(raw)
-            if self.lies and self.owners.get(head.origin) not in {d.id for d in self.world.devices}:
-                continue
-            known = self.dots.setdefault((head.origin, head.seq), raw)
-            if known != raw:
-                self.convict(f"{device.name} sent a second record with dot {head.origin.hex()[:8]}:{head.seq}")
+        self.claims.sent(device, message)
+
+    def served(self, device: Device, event: object) -> None:
+        """Content left that device."""
+        self.claims.served(device, event)
 
     # -- the end
 
     def lack_only_what_is_lost(self) -> bool:
-        """Where a database was lost: a version that it had told of, and that its user wrote over before anybody had the
-        bytes, is one that nobody can give, and that its author no longer knows to be his."""
-        held = {self.name_of(data) for data in self._everywhere()}
-        for device in self.world.devices:
-            if device.folder is None:
-                continue
-            for path in device.folder.planner.needed_paths(1000):
-                entry = device.folder.ledger.visible(path)
-                if entry is None or entry.record is None or entry.record.content in held:
-                    return False
-        self.lost = self.agree()
-        return self.lost
+        return Judgement(self).lack_only_what_is_lost()
 
     def agree(self) -> bool:
-        """Where somebody lied: whether all have the same index, and nothing more can be done on the disks."""
-        statuses = [device.folder.status() for device in self.world.devices if device.folder is not None]
-        return len({status.root for status in statuses}) == 1 and all(
-            status.settled and not status.scanning and not status.holding and not status.health for status in statuses
-        )
+        return Judgement(self).agree()
 
     def judge(self) -> None:
-        """All faults are healed and the world has settled."""
-        self._judge_trees()
-        self._judge_contents()
-        for device in self.world.devices:
-            self._judge_index(device)
-        if self.world.accusations and not self.lies:
-            self.convict(f"an honest device was accused: {self.world.accusations[0]}")
-        self._judge_silence()
-
-    def _judge_trees(self) -> None:
-        trees = {device.name: self._visible(device) for device in self.world.devices}
-        [first, *others] = trees.items()
-        for name, tree in others:
-            if tree != first[1]:
-                different = sorted(
-                    path for path in tree.keys() | first[1].keys() if tree.get(path) != first[1].get(path)
-                )
-                path = different[0]
-                self.convict(
-                    f"{first[0]} and {name} say that they are identical and differ at {different}: "
-                    f"{_shown(first[1].get(path))} and {_shown(tree.get(path))}"
-                )
-        for path, (_, data, _) in first[1].items():
-            if isinstance(data, bytes) and data and (path, data) in self.ended and self.produced[path, data] == 1:
-                self.convict(f"{path} is back with {_name(data)}, which a user took away")
-
-    def _visible(self, device: Device) -> dict[str, tuple[Kind | None, bytes | str | None, int]]:
-        """What all devices must agree on: names, contents, permissions of files."""
-        assert device.folder is not None
-        status = device.folder.status()
-        cannot = {path for path, _ in status.cannot}
-        traits = device.files.traits
-        if cannot and traits.symlinks and not (traits.folds_case or traits.folds_unicode or self.lies):
-            self.convict(f"{device.name} cannot have {status.cannot[0]}")
-        rivals = any(d.files.traits.folds_case or d.files.traits.folds_unicode for d in self.world.devices)
-        plain = any(not d.files.traits.symlinks for d in self.world.devices)
-        found = {}
-        tree = self._tree(device)
-        unmet = self._unmet() if self.lies or self.lost else set()
-        for path, (kind, data) in tree.items():
-            if path in unmet:
-                continue
-            if rivals and self._has_rival(path):
-                continue
-            if plain and kind is Kind.SYMLINK:
-                continue
-            found[path] = (kind, data, device.files.node(path).mode if kind is Kind.FILE else 0)
-        return found
-
-    def _unmet(self) -> set[str]:
-        """Paths for which somebody waits for what only a liar has."""
-        return {
-            path
-            for device in self.world.devices
-            if device.folder is not None
-            for path in device.folder.planner.needed_paths(1000)
-        }
-
-    def _has_rival(self, path: str) -> bool:
-        """Whether some device has a name that a folding disk takes for one on this path."""
-        parts = path.split("/")
-        for device in self.world.devices:
-            assert device.folder is not None
-            for register in device.store.registers():
-                other = register[0].path
-                others = other.split("/")
-                for depth in range(1, min(len(parts), len(others)) + 1):
-                    one, two = "/".join(parts[:depth]), "/".join(others[:depth])
-                    if one != two and fold(one) == fold(two):
-                        return True
-        return False
-
-    def _judge_contents(self) -> None:
-        current = {data for device in self.world.devices for data in self._contents(self._tree(device))}
-        histories = {data for device in self.world.devices for data in self._history(device)}
-        for data, due in self.due.items():
-            if data in current or (due is Due.SOMEWHERE and data in histories):
-                continue
-            where = "only in a history" if data in histories else "nowhere"
-            self.convict(f"{_name(data)}, written by {self.origin_of[data]}, is {where}, and is due {due.value}")
-
-    def _judge_index(self, device: Device) -> None:
-        """What its index says of its disk is true."""
-        assert device.folder is not None
-        unmet = self._unmet() if self.lost else set()  # where what was deleted waits for what comes in its place
-        for path, (kind, data) in self._tree(device).items():
-            local = device.store.local(path)
-            if local is None or local.kind is not kind:
-                if device.folder.status().cannot_count:
-                    continue
-                self.convict(f"{device.name} does not know of {path}")
-            elif isinstance(data, bytes) and local.content != self.name_of(data):
-                self.convict(f"{device.name} takes {path} for another content than it has")
-            elif local.copy_of == "" and kind is not Kind.DIRECTORY and not self.lies and path not in unmet:
-                register = device.store.register(PathKey(device.folder.ledger.key_of(path)))
-                if not any(record.content == local.content for record in register if not record.tombstone):
-                    self.convict(f"{device.name} has {path} and no record of it")
-        for peer, faults in device.folder.exchange.faults.items():
-            # A State or Delta that was overtaken may look like that; on real streams none is.
-            if faults and not (self.lies or self.doubles or self.overtaken):
-                self.convict(f"{device.name} had the clock of {peer.hex()[:8]} and other roots")
-
-    def _judge_silence(self) -> None:
-        roots = [device.folder.status().root for device in self.world.devices if device.folder is not None]
-        if len(set(roots)) != 1:
-            self.convict("the roots differ")
-        trees = [self._tree(device) for device in self.world.devices]
-        said = dict(self.world.network.messages)
-        noted = len(self.world.trace)
-        self.world.run(QUIET_SECONDS)
-        for kind, count in self.world.network.messages.items():
-            if kind not in SPOKEN and count > said.get(kind, 0) and not self.lies:
-                self.convict(f"no silence: {count - said.get(kind, 0)} times {kind}: {self.world.trace[noted:][:3]}")
-        devices = len(self.world.devices)
-        states = self.world.network.messages.get("State", 0) - said.get("State", 0)
-        if states > devices * (devices - 1) * 8 and not self.lies:
-            self.convict(f"no silence: {states} States")
-        if any(device.folder.status().root != roots[0] for device in self.world.devices if device.folder is not None):
-            self.convict("the roots changed although nobody did anything")
-        if trees != [self._tree(device) for device in self.world.devices]:
-            self.convict(f"files changed although nobody did anything: {self.world.trace[noted:][:3]}")
+        Judgement(self).judge()
 
     # -- looking
 
@@ -547,97 +444,41 @@ class Oracle:
 
     def _remember(self, device: Device) -> None:
         watched = self._watched[device.name]
-        watched.tree = self._tree(device)
-        watched.kept = frozenset(self._history(device))
-        watched.visible.update(self._contents(watched.tree))
+        watched.tree = self.tree(device)
+        watched.kept = frozenset(self.history(device))
+        watched.ours = ours_of(device.files)
+        watched.visible.update(self.contents(watched.tree))
         watched.seen = True
         watched.pending = ""
 
-    def _tree(self, device: Device) -> Tree:
-        return _all_of(device.files)
+    def tree(self, device: Device) -> Tree:
+        return all_of(device.files)
 
     def _metadata(self, device: Device) -> dict[str, tuple[int, int]]:
-        nodes = {path: device.files.node(path) for path in device.tree()} if device.files._away is None else {}
+        nodes = {path: node_at(device.files, path) for path in self.tree(device)}
         return {path: (node.mode, node.mtime_ns) for path, node in nodes.items()}
 
-    def _contents(self, tree: Tree) -> list[bytes]:
+    def _inodes(self, device: Device) -> set[int]:
+        return {node_at(device.files, path).inode for path in self.tree(device)}
+
+    def contents(self, tree: Tree) -> list[bytes]:
         return [data for kind, data in tree.values() if kind is Kind.FILE and isinstance(data, bytes)]
 
-    def _history(self, device: Device) -> set[bytes]:
-        return {data for _, data in _all_of(device.files, HISTORY).values() if isinstance(data, bytes)}
+    def history(self, device: Device) -> set[bytes]:
+        return {data for _, data in all_of(device.files, HISTORY).values() if isinstance(data, bytes)}
 
-    def _everywhere(self, but: Device | None = None) -> set[bytes]:
+    def everywhere(self, but: Device | None = None) -> set[bytes]:
         found: set[bytes] = set()
         for device in self.world.devices:
             if device is not but:
-                found |= set(self._contents(self._tree(device))) | self._history(device)
+                found |= set(self.contents(self.tree(device))) | self.history(device)
         return found
 
 
-def content_of(chunk_key: bytes, data: bytes) -> ContentId:
-    """The content id of a file with these bytes."""
-    if not data:
-        return EMPTY_CONTENT
-    if len(data) <= MIN_CHUNK:
-        return single_chunk_content(chunk_key, data)[0]
-    size_class = size_class_for(len(data))
-    chunks = tuple(Chunker(size_class).chunks(lambda at, n: data[at : at + n], len(data), chunk_key))
-    return build(chunks, size_class).root
-
-
-def _changed(before: Tree, after: Tree) -> list[str]:
-    return sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
-
-
-def _all_of(files: MemoryFileSystem, below: str = "") -> Tree:
-    """What is on the disk, be it mounted or not."""
-    disk = files._disk
-    node: Node = disk.root
-    for name in below.split("/") if below else ():
-        if name not in node.entries:
-            return {}
-        node = node.entries[name].node
-    away, files._away = files._away, None
+def _is_only_name(files: MemoryFileSystem, path: str) -> bool:
+    """Whether the file at `path` has that name and no other."""
     try:
-        return files.tree(below, ours=bool(below))
-    finally:
-        files._away = away
-
-
-def _durable(files: MemoryFileSystem, path: str) -> Node | None:
-    """What would be at `path` after a power cut, whatever else."""
-    node = files._disk.root
-    for name in path.split("/"):
-        entry = node.durable_entries.get(files._key(name))
-        if entry is None:
-            return None
-        node = entry.node
-    return node
-
-
-def _durable_contents(files: MemoryFileSystem) -> set[bytes]:
-    """Contents of files that somebody can see now, and that a power cut would leave whole under some name. Not those
-    whose bytes happen to be in another file that last, and that a user has just removed."""
-    seen = {node.inode for node in _files_below(files._disk.root, lambda node: node.entries)}
-    durable = _files_below(files._disk.root, lambda node: node.durable_entries)
-    return {node.image.data for node in durable if node.inode in seen and node.image.data == bytes(node.data)}
-
-
-def _files_below(root: Node, entries: Callable[[Node], dict[str, Entry]]) -> Iterator[Node]:
-    waiting = [root]
-    while waiting:
-        for _, node in entries(waiting.pop()).values():
-            if node.kind is Kind.DIRECTORY:
-                waiting.append(node)
-            elif node.kind is Kind.FILE:
-                yield node
-
-
-def _name(data: object) -> str:
-    if isinstance(data, bytes):
-        return f"{data[:24]!r} ({len(data)} B)"
-    return repr(data)
-
-
-def _shown(entry: tuple[Kind | None, bytes | str | None, int] | None) -> str:
-    return "nothing" if entry is None else f"{entry[0].name if entry[0] else '?'} {_name(entry[1])} {entry[2]:o}"
+        with files.as_user():
+            return files.node(path).links == 1
+    except OSError:
+        return False

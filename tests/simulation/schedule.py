@@ -1,7 +1,10 @@
 """A schedule: who does what when, in one small world; drawn from a seed, or read from a stored one.
 
 A schedule names every step with all that it needs, so that a step can be taken out and the rest still makes sense: that
-is how a failing one is shrunk. `play` runs it, heals the world, and lets the oracle judge.
+is how a failing one is shrunk. `play.py` runs it, heals the world, and lets the oracle judge.
+
+A seed keeps its meaning. What is new in the world therefore comes in kinds of its own, `LATER`, which seeds from
+`LATER_SEEDS` on draw, or `--kind` asks for.
 """
 
 from __future__ import annotations
@@ -9,27 +12,18 @@ from __future__ import annotations
 import errno
 import random
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING
 
 from swarm.sync.files import Traits
-from swarm.sync.memory_store import MemoryStore
 from tests.simulation import users
-from tests.simulation.liar import LIES, Liar
-from tests.simulation.oracle import Oracle
-from tests.simulation.world import World
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tests.simulation.device import Device
+from tests.simulation.liar import FALSEHOODS, LIES
+from tests.simulation.pools import POOLS
+from tests.simulation.refusals import WHAT
 
 TROUBLE_SECONDS = 25.0  # in which steps happen
-SETTLE_SECONDS = 400.0  # after healing: failures pause a minute at most, and clocks are compared every 45 s
-ARMED_SECONDS = 3.0  # a step that waits for a system call happens at the latest then
-UNREAD_SECONDS = 70.0  # in which what could not be read, or was no name for a disk, is tried again
-WRITE_BACK_SECONDS = 6.0  # between two times that a kernel writes back, on average
 
 KINDS = ("plain", "network", "crash", "disk", "database", "clock", "personality", "many", "liars", "everything")
+LATER = ("store", "clones", "marker", "short", "threads", "falsehoods", "faults")
+LATER_SEEDS = 1_000_000  # from here on a seed draws one of LATER
 
 PATHS = ("a.txt", "b", "d", "d/x", "d/y.txt", "d/sub", "d/sub/z", "e", "e/x", "e/f/g")
 FOLDED = ("A.txt", "D/X", "café", "cafe\u0301")
@@ -58,6 +52,11 @@ CRASH = {"kill": 3, "power": 4, "overflow": 1}
 DISK = {"fail": 6, "fill": 1, "empty": 2, "unmount": 2, "unplug": 1, "forbid": 1}
 DATABASE = {"snapshot": 3, "lose": 2, "roll back": 3, "clone": 2}
 CLOCK = {"jump": 4}
+STORE = {"refuse": 6, "kill": 1, "power": 1}
+CLONES = {"twin": 3, "cut": 2, "kill": 1, "power": 1}
+MARKER = {"unmark": 3, "foreign": 2, "aside": 2, "replaced": 1, "remount": 2, "cover": 2, "unmount": 1, "unplug": 1}
+SHORT = {"short": 6, "fail": 3, "unsynced": 3, "fill": 1, "empty": 2, "power": 2}
+THREADS = {"step": 4, "elsewhere": 4, "fail": 1}
 AIMS = ("exchange", "exchange", "rename_noreplace", "rename", "stat", "rmdir", "sync_directory", "read_at")
 ERRORS = (errno.ENOSPC, errno.EIO, errno.EACCES, errno.EIO)
 
@@ -120,7 +119,8 @@ class Schedule:
 def draw(seed: int, kind: str = "", devices: int = 0) -> Schedule:
     """The schedule of that seed."""
     rng = random.Random(f"schedule {seed}")
-    kind = kind or KINDS[seed % len(KINDS)]
+    kinds = KINDS if seed < LATER_SEEDS else LATER
+    kind = kind or kinds[seed % len(kinds)]
     if not devices:
         devices = rng.choice((4, 5, 6, 8)) if kind == "many" else rng.choice((2, 2, 2, 3, 3, 4))
     steps: list[Step] = []
@@ -128,13 +128,11 @@ def draw(seed: int, kind: str = "", devices: int = 0) -> Schedule:
     if kind == "personality":
         paths += FOLDED
     some = rng.sample(paths, rng.randint(2, 5)) if rng.random() < 0.6 else paths  # few paths: more that meet
-    around = [
-        group for name, group in _GROUPS.items() if kind == name or (kind in ("everything", "many") and name != "liars")
-    ]
+    around = _around(kind)
     end = rng.choice((3.0, 10.0, TROUBLE_SECONDS))
     for number in range(rng.randint(6, 30)):
         when = round(rng.random() * end, 3)
-        device = rng.randrange(devices)
+        device = rng.randrange(devices + (kind in WITH_TWINS))
         calls = rng.randint(1, 40) if rng.random() < 0.4 else 0
         if around and rng.random() < 0.35:
             what = _choose(rng, rng.choice(around))
@@ -166,6 +164,8 @@ def draw(seed: int, kind: str = "", devices: int = 0) -> Schedule:
     return Schedule(seed, devices, kind, tuple(sorted(steps, key=lambda step: step.when)), traits)
 
 
+WITH_TWINS = ("clones", "faults")
+
 _GROUPS = {
     "network": NETWORK,
     "crash": CRASH,
@@ -174,6 +174,25 @@ _GROUPS = {
     "clock": CLOCK,
     "liars": dict.fromkeys(LIES, 1),
 }
+_LATER_GROUPS = {
+    "store": STORE,
+    "clones": CLONES,
+    "marker": MARKER,
+    "short": SHORT,
+    "threads": THREADS,
+    "falsehoods": dict.fromkeys(FALSEHOODS, 2) | dict.fromkeys(LIES, 1),
+}
+
+
+def _around(kind: str) -> list[dict[str, int]]:
+    """The groups of what may happen beside what users do."""
+    if kind == "faults":
+        return [group for name, group in (_GROUPS | _LATER_GROUPS).items() if name not in ("liars", "falsehoods")]
+    if kind in LATER:
+        return [_LATER_GROUPS[kind]]
+    return [
+        group for name, group in _GROUPS.items() if kind == name or (kind in ("everything", "many") and name != "liars")
+    ]
 
 
 def _choose(rng: random.Random, weights: dict[str, int]) -> str:
@@ -197,230 +216,22 @@ def _world_step(rng: random.Random, what: str, when: float, device: int, devices
             return Step(when, device, what, "broken", "", rng.choice((500, 5000)), 0, calls)
         case "overflow" | "empty" | "fill" | "snapshot" | "lose" | "roll back" | "clone" | "forbid":
             return Step(when, device, what)
-    path = rng.choice(PATHS) if what in LIES else ""
+        case "refuse":
+            ms = rng.choice((0, 0, 500, 5000))
+            return Step(when, device, what, rng.choice(WHAT), "", ms, rng.choice((1, 1, 1, 2, 5, 20)))
+        case "twin":
+            return Step(when, device, what, rng.choice(("noticed", "unnoticed")))
+        case "unmark" | "foreign" | "aside" | "replaced" | "remount" | "cover":
+            where = "d" if what == "cover" else ""
+            return Step(when, device, what, where, "", rng.choice((500, 3000, 8000)), 0, calls)
+        case "short" | "unsynced":
+            at = "write_at" if what == "short" else "sync"
+            return Step(when, device, what, "", "", rng.choice(ERRORS), rng.randint(0, 100), rng.randint(1, 3), at)
+        case "step" | "elsewhere":
+            pool = rng.choice(POOLS) if what == "elsewhere" else ""
+            return Step(when, device, what, pool, "", 0, 0, calls or rng.randint(1, 40))
+    path = rng.choice(PATHS) if what in LIES + FALSEHOODS else ""
     return Step(when, device, what, path, "", other, 0, calls if what == "cut" else 0)
-
-
-class Play:
-    """One run of a schedule."""
-
-    def __init__(self, schedule: Schedule) -> None:
-        self.schedule = schedule
-        self.world = World(schedule.seed, schedule.devices)
-        for device, number in zip(self.world.devices, schedule.traits, strict=False):
-            if number >= 0:
-                device.files.traits = TRAITS[number]
-        lies = any(step.what in LIES for step in schedule.steps)
-        self.oracle = self.world.oracle = Oracle(self.world, lies=lies)
-        self.liar = Liar(self.world, random.Random(f"liar {schedule.seed}"))
-        self.done: list[tuple[float, Step]] = []  # in the order in which they happened
-        self._snapshots: dict[str, MemoryStore] = {}
-
-    def run(self) -> None:
-        """Raises Conviction, or whatever the program itself does."""
-        world, schedule = self.world, self.schedule
-        begin = world.now
-        late = {step.number: step.when for step in schedule.steps if step.what == "late"}
-        for number, device in enumerate(world.devices):
-            if number in late:
-                world.after(late[number], _starter(device))
-            else:
-                device.start(created=number == 0)
-            self._write_back_later(device)
-        for step in schedule.steps:
-            if step.what != "late":
-                world.at(begin + step.when, self._beginner(step))
-        world.network.dial()
-        last = max((step.when for step in schedule.steps), default=0.0)
-        world.run(min(last, TROUBLE_SECONDS) + ARMED_SECONDS + 0.5)
-        self._heal()
-        world.settle(SETTLE_SECONDS)
-        if any(device.folder is not None and device.folder.status().cannot for device in world.devices):
-            world.run(UNREAD_SECONDS)
-            world.settle(SETTLE_SECONDS)
-        self.oracle.judge()
-
-    def _beginner(self, step: Step) -> Callable[[], None]:
-        def begin() -> None:
-            device = self.world.devices[step.device % len(self.world.devices)]
-            if not step.calls or not device.runs:
-                if step.what != "fail":  # which is for a system call of ours
-                    self._do(device, step)
-                return
-            happened = False
-
-            def once() -> None:
-                nonlocal happened
-                if not happened:
-                    happened = True
-                    self._do(device, step)
-
-            if step.at:
-
-                def aimed(path: str) -> None:
-                    nonlocal happened
-                    if not happened:
-                        happened = True
-                        self._do(device, replace(step, path=path or step.path))
-
-                device.aimed.append((step.at, step.calls, aimed))
-            else:
-                device.armed.append((device.calls + step.calls, once))
-            if step.what != "fail":
-                self.world.after(ARMED_SECONDS, once)
-
-        return begin
-
-    def _do(self, device: Device, step: Step) -> None:
-        world = self.world
-        self.done.append((world.now - 1000, step))
-        world.note(device.name, f"* {describe(step)}")
-        other = world.devices[step.number % len(world.devices)]
-        action = users.ACTIONS.get(step.what)
-        if action is not None:
-            if device.files._away is None:
-                try:
-                    action(device, step.path, step.other, users.content(step.number, step.size))
-                except OSError:  # a full disk says no to users too
-                    device.tell(step.path)
-            return
-        match step.what:
-            case "cut" if other is not device:
-                world.network.cut(device, other, at_once=False)
-            case "bar" if other is not device:
-                world.network.bar(device, other)
-            case "free" if other is not device:
-                world.network.free(device, other)
-            case "stick" if other is not device:
-                world.network.stick(device, other)
-                world.after(8.0, lambda: world.network.cut(device, other, at_once=False))
-            case "break lanes":
-                world.network.lost_lanes = 0.3
-            case "duplicate":
-                world.network.duplicates = 0.3
-            case "overtake":
-                world.network.overtaking = 0.3
-                self.oracle.overtaken = True
-            case "kill" | "power":
-                self._end_life(device, step)
-            case "overflow":
-                device.overflow()
-            case "fail":
-                self._fail(device, step.number, step.size)
-            case "fill":
-                device.files.capacity = device.files._disk.used + 50
-            case "empty":
-                device.files.capacity = 1 << 40
-            case "forbid":
-                self._forbid(device)
-            case "unmount" | "unplug":
-                self._unmount(device, step)
-            case "snapshot":
-                self._snapshots[device.name] = device.store.snapshot()
-            case "lose" | "roll back" | "clone":
-                self._change_database(device, step.what)
-            case "jump":
-                device.skew_ms += step.number
-            case lie if lie in LIES:
-                if device.runs and other is not device:
-                    self.liar.lie(lie, device, other, step.path)
-
-    def _end_life(self, device: Device, step: Step) -> None:
-        if not device.runs:
-            return
-
-        def then() -> None:
-            device.stop()
-            device.wants_to_run = True
-            if step.what == "power":
-                with self.oracle.crash(device):
-                    device.files.crash(self.world.rng)
-            self.world.after(step.number / 1000, _starter(device))
-
-        device.power_cut(then)
-
-    def _fail(self, device: Device, code: int, times: int) -> None:
-        """This system call fails, and some after it."""
-        if times > 1:
-            device.armed.append((device.calls + 1, lambda: self._fail(device, code, times - 1)))
-        raise OSError(code, errno.errorcode[code])
-
-    def _forbid(self, device: Device) -> None:
-        """A directory can not be listed for a while."""
-        try:
-            node = device.files.node("d")
-        except OSError:
-            return
-        if not node.mode & 0o400:
-            return  # it is forbidden already, here or wherever that came from: who does so twice allows it once
-        mode, node.mode = node.mode, 0o000
-        device.tell("d")
-
-        def allow() -> None:
-            node.mode = mode
-            device.tell("d")
-            device.tell("d/x")
-
-        self.world.after(4.0, allow)
-
-    def _unmount(self, device: Device, step: Step) -> None:
-        if device.files._away is not None:
-            return
-        self.oracle.look(device)
-        device.unmount(step.path)  # type: ignore[arg-type]
-
-        def back() -> None:
-            if step.what == "unplug":
-                with self.oracle.crash(device):
-                    device.files.crash(self.world.rng)
-            device.mount()
-            if device.wants_to_run and not device.runs:
-                device.start()
-            elif step.what == "unplug":
-                device.overflow()  # it was mounted anew, and the watches went with the old mount
-
-        self.world.after(step.number / 1000, back)
-
-    def _change_database(self, device: Device, how: str) -> None:
-        device.stop()
-        self.oracle.doubles = True
-        if how == "lose":
-            device.store = MemoryStore()
-        elif device.name in self._snapshots:
-            device.store = self._snapshots.pop(device.name)
-        self.oracle.forgot(device)
-        self.world.after(1.0, lambda: device.start(cloned=how == "clone") if not device.runs else None)
-        device.wants_to_run = True
-
-    def _write_back_later(self, device: Device) -> None:
-        def write_back() -> None:
-            if device.files._away is None:
-                device.write_back()
-            self._write_back_later(device)
-
-        self.world.after(WRITE_BACK_SECONDS * (0.5 + self.world.rng.random()), write_back)
-
-    def _heal(self) -> None:
-        world = self.world
-        for device in world.devices:
-            device.armed.clear()
-            device.aimed.clear()
-            device.files.capacity = 1 << 40
-        world.run(9.0)  # whatever ends by itself has ended
-        for device in world.devices:
-            if not device.runs:
-                device.start()
-        world.network.heal()
-        world.network.cut_all_of(self.liar)
-        world.run(2.0)
-
-
-def _starter(device: Device) -> Callable[[], None]:
-    def start() -> None:
-        if not device.runs:
-            device.start(created=device.owner and not device.created)
-
-    return start
 
 
 def describe(step: Step) -> str:
@@ -436,6 +247,18 @@ def describe(step: Step) -> str:
         "kill": f"is killed, for {step.number} ms",
         "power": f"loses power, for {step.number} ms",
         "jump": f"wall clock jumps by {step.number} ms",
+        "refuse": f"its database refuses a {step.path}, the next but {step.size - 1}, and all for {step.number} ms",
+        "twin": f"is copied, database, identity and disk, and both run ({step.path})",
+        "unmark": f"the marker is removed, for {step.number} ms",
+        "foreign": f"another folder is mounted in its place, for {step.number} ms",
+        "aside": f"the folder is put aside, an empty directory in its place, for {step.number} ms",
+        "replaced": "a copy of the folder takes its place",
+        "remount": f"its disk goes away and comes back as another device, after {step.number} ms",
+        "cover": f"something else is mounted on {step.path}, for {step.number} ms",
+        "short": f"a write ends after {step.size} % with {errno.errorcode.get(step.number, '')}",
+        "unsynced": f"a sync fails with {errno.errorcode.get(step.number, '')}, and the next one says that all is well",
+        "step": "the engine takes a step",
+        "elsewhere": f"the pool {step.path} takes its turn",
     }.get(step.what, f"{step.what}{where}{there}")
     if step.what in users.ACTIONS:
         what = f"user: {what}" + (f" (#{step.number}, {step.size} B)" if step.size else "")

@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tests.simulation.oracle import Conviction
-from tests.simulation.schedule import Play, describe
+from tests.simulation.play import Play
+from tests.simulation.schedule import describe
 from tests.simulation.world import Spinning, Unsettled
 
 if TYPE_CHECKING:

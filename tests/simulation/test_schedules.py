@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulation.schedule import Play, Schedule, draw
+from tests.simulation.play import Play
+from tests.simulation.schedule import Schedule, draw
 from tests.simulation.shrink import shrink, story, verdict
 
 SCHEDULES = int(os.environ.get("SWARM_SCHEDULES", "300"))  # by hand: ten thousand
@@ -22,7 +23,8 @@ SEEDS = sorted((Path(__file__).parent / "seeds").glob("*.json"))
 
 TRACE = """
 import hashlib, sys
-from tests.simulation.schedule import Play, draw
+from tests.simulation.play import Play
+from tests.simulation.schedule import draw
 for seed in (0, 4, 7, 8):
     play = Play(draw(seed))
     play.run()

@@ -58,6 +58,14 @@ class World:
         self.keys = FolderKeys.create(self.rng.randbytes(32))
         self.devices = [Device(self, f"dev{number}", self.keys, number == 0, traits) for number in range(devices)]
 
+    def clone(self, device: Device) -> Device:
+        """A copy of that machine with all that it has, its identity too. It does not run yet."""
+        twin = Device(self, f"{device.name}-twin", self.keys, False, None)
+        twin.become(device)
+        twin.sweeps = device.sweeps
+        self.devices.append(twin)
+        return twin
+
     # -- time
 
     def at(self, when: float, action: Callable[[], None]) -> None:
@@ -87,12 +95,13 @@ class World:
         end = self.now + limit
         while self.now < end:
             self.run(0.5)
-            if self.oracle is not None and self.oracle.lies:
+            if self.oracle is not None and (self.oracle.lies or self.oracle.twins):
                 if self.oracle.agree():
                     return
             elif all(device.in_sync() for device in self.devices if device.folder is not None):
                 return
-        if self.oracle is not None and self.oracle.doubles and self.oracle.lack_only_what_is_lost():
+        oracle = self.oracle
+        if oracle is not None and (oracle.doubles or oracle.lossy) and oracle.lack_only_what_is_lost():
             return
         states = "\n  ".join(device.describe() for device in self.devices)
         raise Unsettled(f"did not settle:\n  {states}\n" + "\n".join(self.trace[-30:]))

@@ -12,7 +12,7 @@ from swarm.disk.history import history_path
 from swarm.keys.chain import FolderKeys
 from swarm.keys.device import DeviceKey
 from swarm.node.hands import FIRST_TIDY, Hands
-from swarm.sync.events import Event, HistoryDropped
+from swarm.sync.events import Event, Health, HistoryDropped
 from swarm.sync.folder import Identity
 
 if TYPE_CHECKING:
@@ -42,4 +42,33 @@ def test_history_is_tidied_now_and_then_and_the_engine_is_told(tmp_path: Path, m
     finally:
         hands.close()
     assert os.listdir(tmp_path / ".swarm/history") == [os.path.basename(kept)]
+    assert posted.empty()
+
+
+def test_a_copy_of_the_folder_in_its_place_is_opened_before_it_is_worked_with(tmp_path: Path) -> None:
+    """What was open goes on to be the directory that was moved away: a scan of that one would be of no use, and once
+    it is emptied, its emptiness would pass for deletions."""
+    keys = FolderKeys.create(b"o" * 32)
+    root = tmp_path / "docs"
+    for directory, name in ((root, "old.txt"), (tmp_path / "copy", "new.txt")):
+        directory.mkdir()
+        marker.lay_out(str(directory), keys.folder_id)
+        (directory / name).write_text("x")
+    posted: queue.SimpleQueue[Event] = queue.SimpleQueue()
+    identity = Identity(keys, DeviceKey.create(b"d" * 32), "anna", 1, cloned=False, created=True)
+    hands = Hands(str(root), identity, posted.put)
+    try:
+        assert not hands.healthy()
+        os.rename(root, tmp_path / "aside")
+        os.rename(tmp_path / "copy", root)
+        assert "another directory" in hands.healthy()
+        assert posted.get(timeout=20) == Health(hands.away)
+        assert "another directory" in hands.healthy()  # until it was opened anew, whatever stands there
+        hands.look_again()
+        assert posted.get(timeout=20) == Health("")
+        assert not hands.away
+        assert not hands.healthy()
+        assert "new.txt" in hands.files.list("")
+    finally:
+        hands.close()
     assert posted.empty()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from swarm.disk.marker import Reason, Unhealthy, check, claim, device_of, lay_out, read
+from swarm.disk.marker import Place, Reason, Unhealthy, check, claim, lay_out, read
 from swarm.errors import Unavailable, UserError
 from swarm.ids import FolderId
 
@@ -23,10 +23,15 @@ def root(tmp_path: Path) -> str:
     return str(tmp_path / "docs")
 
 
-def reason(root: str, device: int) -> Reason:
+def place_of(root: str) -> Place:
+    found = os.stat(root)
+    return found.st_dev, found.st_ino
+
+
+def reason(root: str, place: Place) -> Reason:
     """Why the folder is not healthy."""
     with pytest.raises(Unavailable) as caught:
-        check(root, ONE, device)
+        check(root, ONE, place)
     assert isinstance(caught.value, Unhealthy)
     assert caught.value.message
     assert caught.value.hint
@@ -66,7 +71,7 @@ def test_a_marker_that_is_none_is_not_overwritten(root: str, text: str) -> None:
     file = Path(root, ".swarm", "folder-id")
     file.write_text(text)
     assert read(root) == FolderId(b"")
-    assert reason(root, device_of(root)) == "foreign"
+    assert reason(root, place_of(root)) == "foreign"
     with pytest.raises(UserError):
         lay_out(root, ONE)
     assert file.read_text() == text
@@ -80,7 +85,7 @@ def test_a_link_in_place_of_our_directory_is_not_followed(root: str, tmp_path: P
     with pytest.raises(UserError):
         claim(root, "/home")
     assert list((tmp_path / "other").iterdir()) == []
-    assert reason(root, device_of(root)) == "unmarked"
+    assert reason(root, place_of(root)) == "unmarked"
 
 
 def test_a_root_that_cannot_be_written_is_the_users_to_mend(tmp_path: Path) -> None:
@@ -129,52 +134,62 @@ def test_a_root_without_a_marker_directory_cannot_be_claimed(root: str) -> None:
 
 def test_a_folder_that_is_there_is_healthy(root: str) -> None:
     lay_out(root, ONE)
-    check(root, ONE, device_of(root))
+    check(root, ONE, place_of(root))
 
 
 def test_every_way_of_not_being_there_has_its_reason(root: str, tmp_path: Path) -> None:
-    device = device_of(root)
-    assert reason(root, device) == "unmarked"
+    place = place_of(root)
+    assert reason(root, place) == "unmarked"
     lay_out(root, ONE)
-    assert reason(root, device + 1) == "moved"
-    assert reason(root + "/missing", device) == "missing"
+    assert reason(root, (place[0] + 1, place[1])) == "moved"
+    assert reason(root + "/missing", place) == "missing"
     (tmp_path / "file").write_text("")
-    assert reason(str(tmp_path / "file"), device) == "missing"
-    assert reason(str(tmp_path / "file" / "below"), device) == "missing"
+    assert reason(str(tmp_path / "file"), place) == "missing"
+    assert reason(str(tmp_path / "file" / "below"), place) == "missing"
     (tmp_path / "loop").symlink_to("loop")
-    assert reason(str(tmp_path / "loop"), device) == "unreadable"
+    assert reason(str(tmp_path / "loop"), place) == "unreadable"
     Path(root, ".swarm", "folder-id").write_text(TWO.hex())
-    assert reason(root, device) == "foreign"
+    assert reason(root, place) == "foreign"
     Path(root, ".swarm", "folder-id").unlink()
-    assert reason(root, device) == "unmarked"
+    assert reason(root, place) == "unmarked"
     Path(root, ".swarm", "folder-id").symlink_to("elsewhere")
-    assert reason(root, device) == "unreadable"
+    assert reason(root, place) == "unreadable"
 
 
 def test_a_marker_that_is_written_with_capitals_or_blanks_is_still_ours(root: str) -> None:
     lay_out(root, FolderId(b"\xab" * 16))
     Path(root, ".swarm", "folder-id").write_text("AB" * 16 + "  \n")
-    check(root, FolderId(b"\xab" * 16), device_of(root))
+    check(root, FolderId(b"\xab" * 16), place_of(root))
 
 
 def test_a_directory_that_may_not_be_read_is_unknown_and_not_empty(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
     lay_out(root, ONE)
-    device = device_of(root)
+    place = place_of(root)
 
     def fails(fd: int) -> None:
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(os, "scandir", fails)
-    assert reason(root, device) == "unreadable"
+    assert reason(root, place) == "unreadable"
 
 
 def test_the_root_itself_may_be_a_link(root: str, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(root)
     lay_out(str(tmp_path / "link"), ONE)
-    check(str(tmp_path / "link"), ONE, device_of(root))
+    check(str(tmp_path / "link"), ONE, place_of(root))
 
 
-def test_the_device_of_a_missing_root_is_unknown(tmp_path: Path) -> None:
+def test_a_folder_that_is_missing_at_the_start_is_missing(tmp_path: Path) -> None:
     with pytest.raises(Unhealthy) as caught:
-        device_of(str(tmp_path / "missing"))
+        check(str(tmp_path / "missing"), ONE)
     assert caught.value.reason == "missing"
+
+
+def test_a_copy_of_the_folder_in_its_place_is_another_directory(root: str) -> None:
+    lay_out(root, ONE)
+    place = check(root, ONE)
+    os.rename(root, root + "-aside")
+    os.mkdir(root)
+    lay_out(root, ONE)
+    assert reason(root, place) == "moved"
+    assert check(root, ONE) != place

@@ -1,0 +1,191 @@
+"""Aimed scenarios: what a clock, an inode or an error of the disk hides."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import TYPE_CHECKING
+
+from swarm.sync.dirty import Dirty
+from swarm.sync.files import Traits
+from tests.simulation.oracle import Oracle
+from tests.simulation.scenario import OLD_SECONDS, ahead, devices, join, judge, part
+from tests.simulation.world import World
+
+if TYPE_CHECKING:
+    from tests.simulation.device import Device
+
+
+def twice_in_a_tick() -> tuple[World, Device, Device]:
+    """The first of two writes to a new file was read, and the second carries the same stat to the last bit."""
+    world, [one, other] = devices()
+    world.run(OLD_SECONDS)
+    with one.user() as files:
+        files.write_file("a", b"first")
+    one.post(Dirty(frozenset({""}), frozenset({"a"})))
+    before = one.files.stat("a")
+    while one.store.local("a") is None:
+        world.run(0.0002)
+    with one.user() as files:
+        files.write_file("a", b"again")
+    assert one.files.stat("a") == before, "the first one was not read within the tick"
+    return world, one, other
+
+
+def test_a_second_write_in_one_tick_of_the_clock_is_a_version() -> None:
+    world, _, other = twice_in_a_tick()
+    judge(world)
+    assert other.read("a") == b"again"
+
+
+def test_a_second_write_in_one_tick_of_the_clock_that_the_watcher_tells_of_is_a_version() -> None:
+    world, one, other = twice_in_a_tick()
+    one.tell("a", closed=True)
+    judge(world)
+    assert other.read("a") == b"again"
+
+
+def test_a_directory_made_anew_under_its_old_name_can_be_removed() -> None:
+    world, [one, other] = devices()
+    one.mkdir("d")
+    world.settle()
+    with other.user() as files:
+        files.rmdir("d")
+        files.mkdir("d", 0o755)
+    other.tell("d")
+    world.run(5.0)
+    one.remove("d")
+    judge(world)
+    assert other.tree() == {}
+
+
+def test_what_could_not_be_read_once_is_read_later() -> None:
+    world, [one, other] = devices()
+
+    def fail() -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), "a")
+
+    ahead(one, "open", fail, "a")
+    one.write("a", b"first")
+    world.run(45.0)
+    judge(world)
+    assert other.read("a") == b"first"
+
+
+def test_a_disk_that_is_away_whenever_it_is_listed_is_not_empty() -> None:
+    world, [one, other] = devices()
+    one.write("a", b"first")
+    world.settle()
+    files, listed = other.files, other.files.scan
+
+    def scan(path: str) -> dict[str, object]:
+        assert world.oracle is not None
+        world.oracle.look(other)
+        files.unmount("empty")
+        world.after(0.0001, files.mount)
+        return dict(listed(path))
+
+    files.scan = scan  # type: ignore[method-assign, assignment]
+    for _ in range(8):
+        other.post(Dirty(frozenset({""})))
+        world.run(3.0)
+    files.scan = listed  # type: ignore[method-assign]
+    judge(world)
+    assert one.contents() == other.contents() == [b"first"]
+
+
+def test_a_disk_that_comes_back_while_it_is_listed_was_not_empty() -> None:
+    world, [one, other] = devices()
+    one.write("a", b"first")
+    world.settle()
+    files, listed = other.files, other.files.scan
+    flapping = True
+
+    def away() -> None:
+        assert world.oracle is not None
+        world.oracle.look(other)
+        if flapping:
+            files.unmount("empty")
+
+    def scan(path: str) -> dict[str, object]:
+        found: dict[str, object] = dict(listed(path))
+        files.mount()
+        world.after(0.0001, away)
+        return found
+
+    files.scan = scan  # type: ignore[method-assign, assignment]
+    away()
+    other.post(Dirty(frozenset({""})))
+    world.run(8.0)
+    flapping = False
+    files.mount()
+    files.scan = listed  # type: ignore[method-assign]
+    judge(world)
+    assert one.contents() == other.contents() == [b"first"]
+
+
+def test_a_directory_that_may_not_be_listed_is_not_empty() -> None:
+    world, [one, other] = devices()
+    one.mkdir("d")
+    one.write("d/x", b"first")
+    world.settle()
+    directory = other.files.node("d")
+    mode, directory.mode = directory.mode, 0
+    other.tell("d/x")
+    world.run(8.0)
+    assert one.contents() == [b"first"]
+    directory.mode = mode
+    other.tell("d/x")
+    world.run(40.0)
+    judge(world)
+
+
+def test_two_files_of_one_size_are_not_the_same() -> None:
+    world = World(1, 2)
+    world.oracle = Oracle(world)
+    one, other = world.devices
+    one.write("a", b"of one..")
+    other.write("a", b"of other")
+    one.start(created=True)
+    other.start()
+    world.network.dial()
+    judge(world)
+    assert one.contents() == [b"of one..", b"of other"]
+
+
+def test_a_removal_of_ours_that_was_not_committed_is_no_deletion_of_what_has_come_since() -> None:
+    world, [one, other] = devices()
+    one.write("a", b"first")
+    world.settle()
+    world.run(OLD_SECONDS)
+    ahead(other, "rename", lambda: other.refusals.begin("commit", 1, 0.0), "a")
+    one.remove("a")
+    world.run(3.0)
+    assert "a" not in other.tree()
+    one.write("a", b"second")
+    judge(world)
+    assert other.folder is not None
+    assert other.folder.ledger.seq == 0
+    assert other.contents() == [b"second"]
+
+
+def test_what_is_to_be_put_below_a_directory_that_is_missing_waits() -> None:
+    """On a disk that folds names it would end up in another directory, and go with the one that was meant."""
+    world, [one, other] = devices()
+    other.files.traits = Traits(folds_case=True)
+    other.stop()
+    other.start()
+    one.mkdir("D")
+    one.write("D/x", b"first")
+    world.settle()
+    part(one, other)
+    other.rename("D/x", "x")
+    other.remove("D")
+    other.mkdir("d")
+    one.write("D/y", b"second")
+    world.run(1.0)
+    join(one, other)
+    world.run(1.0)
+    judge(world)
+    assert one.read("D/y") == b"second"
+    assert "d/y" not in other.tree()

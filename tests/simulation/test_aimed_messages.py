@@ -1,0 +1,161 @@
+"""Aimed scenarios: what lost messages, and lost or old databases, hide."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from swarm.content.manifest import parse_node
+from swarm.ids import ChunkId
+from swarm.sync.memory_store import MemoryStore
+from swarm.wire.messages import Delta
+from tests.simulation.scenario import devices, join, judge, part
+
+if TYPE_CHECKING:
+    from tests.simulation.device import Device
+
+
+def test_a_delta_after_a_lost_one_does_not_hide_the_gap() -> None:
+    """Found by its number, not by a comparison of the two indexes, which is for what nobody can explain."""
+    world, [one, other] = devices()
+    lost = False
+
+    def drop_one(source: Device, message: object) -> bool:
+        nonlocal lost
+        if lost or source is not one or not isinstance(message, Delta) or not message.records:
+            return False
+        lost = True
+        return True
+
+    send = world.network.send
+
+    def sending(source: Device, target: Device, message: object) -> None:
+        if not drop_one(source, message):
+            send(source, target, message)
+
+    world.network.send = sending  # type: ignore[method-assign, assignment]
+    one.write("a", b"first")
+    world.run(1.0)
+    assert lost
+    one.write("b", b"second")
+    judge(world)
+    assert other.folder is not None
+    assert other.folder.exchange.faults == {}
+    assert other.contents() == [b"first", b"second"]
+
+
+def test_a_database_that_others_know_better_gives_no_dot_a_second_time() -> None:
+    world, [one, other] = devices()
+    one.write("a", b"first")
+    world.settle()
+    old = one.store.snapshot()
+    for number in range(5):
+        one.write("a", b"edit %d" % number)
+        world.run(3.0)
+    world.settle()
+    part(one, other)
+    one.stop()
+    one.store = old
+    assert world.oracle is not None
+    world.oracle.forgot(one)
+    one.start()
+    join(one, other)
+    for number in range(8):  # as many as it takes to use up what others know already
+        world.run(3.0)
+        one.write(f"new {number}", b"new %d" % number)
+    judge(world)
+    assert other.contents() == sorted([b"edit 4", *(b"new %d" % number for number in range(8))])
+
+
+def test_an_old_database_that_signed_as_much_as_others_know_comes_to_rest_as_well() -> None:
+    """It looks like a new one to everybody, so that dots stand for two records each: the two indexes are compared."""
+    world, [one, other] = devices()
+    one.write("a", b"first")
+    world.settle()
+    old = one.store.snapshot()
+    one.write("b", b"second")
+    world.settle()
+    part(one, other)
+    one.stop()
+    one.store = old
+    one.write("b", b"second, edited")
+    assert world.oracle is not None
+    world.oracle.may_double(old, one)
+    world.oracle.forgot(one)
+    one.start()
+    world.run(3.0)
+    judge(world)
+    assert b"second, edited" in other.contents()
+
+
+def test_a_lost_database_signs_nothing_for_what_others_have_as_well() -> None:
+    world, [one, other] = devices()
+    one.write("a", b"first")
+    one.write("b", b"second")
+    world.settle()
+    part(one, other)
+    other.stop()
+    other.store = MemoryStore()
+    assert world.oracle is not None
+    world.oracle.forgot(other)
+    other.start()
+    world.run(5.0)
+    join(one, other)
+    judge(world)
+    assert other.folder is not None
+    assert other.folder.ledger.seq == 0
+    assert other.folder.fetcher.fetched_bytes == 0
+
+
+def test_a_member_that_cannot_have_a_file_is_not_identical() -> None:
+    world, [one, other] = devices()
+    other.files.capacity = other.files._disk.used + 50
+    one.write("a", b"a" * 5000)
+    world.run(10.0)
+    assert one.folder is not None
+    [member] = one.folder.status().members
+    assert not member.identical
+    assert member.need_files == 1
+    other.files.capacity = 1 << 40
+    judge(world)
+    assert other.read("a") == b"a" * 5000
+
+
+def test_what_nobody_has_any_more_is_not_asked_for_without_end() -> None:
+    world, [one, other] = devices()
+    assert world.oracle is not None
+    world.network.lost_lanes = 1.0
+    one.write("a", b"first")
+    world.run(3.0)
+    assert other.folder is not None
+    assert other.folder.planner.need_files == 1
+    one.stop()
+    one.store = MemoryStore()
+    one.remove("a")
+    world.oracle.doubles = True
+    world.oracle.forgot(one)
+    one.start()
+    judge(world)
+
+
+def test_what_is_in_history_can_be_had_after_a_database_was_lost() -> None:
+    world, [one, other] = devices()
+    one.write("a", b"first")
+    world.settle()
+    one.remove("a")
+    world.settle()
+    assert other.files.tree(".swarm/history", ours=True)
+    other.stop()
+    other.store = MemoryStore()
+    assert world.oracle is not None
+    world.oracle.forgot(other)
+    other.start()
+    world.settle()
+    world.run(5.0)
+    [chunk] = [
+        chunk
+        for raw in [other.store.manifest_node(world.oracle.name_of(b"first"))]
+        if raw is not None
+        for chunk, _ in parse_node(raw).entries
+    ]
+    assert other.store.find_chunk(ChunkId(chunk))
+    judge(world)

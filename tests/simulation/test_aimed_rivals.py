@@ -1,0 +1,100 @@
+"""Aimed scenarios: what two users do at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from swarm.ids import Kind
+from tests.simulation.scenario import ahead, devices, join, judge, part
+
+if TYPE_CHECKING:
+    from tests.simulation.device import Device
+    from tests.simulation.world import World
+
+
+def test_a_file_gives_way_to_a_directory_with_something_in_it() -> None:
+    world, [one, other] = devices()
+    one.mkdir("d")
+    one.write("d/x", b"first")
+    world.settle()
+    part(one, other)
+    one.remove("d")
+    one.write("d", b"a file")
+    other.write("d/x", b"edited")
+    world.run(5.0)
+    judge(world)
+    assert one.tree()["d"] == (Kind.DIRECTORY, None)
+    assert one.read("d/x") == b"edited"
+    assert one.contents() == [b"a file", b"edited"]
+
+
+def rivals() -> tuple[World, Device, Device]:
+    """Both wrote to one name while apart, and know so; nobody could fetch the other's bytes yet. The first's wins."""
+    world, [one, other] = devices()
+    part(one, other)
+    other.write("a", b"of the other")
+    world.run(3.0)
+    one.write("a", b"of the first")
+    world.run(3.0)
+    world.network.lost_lanes = 1.0
+    join(one, other)
+    world.run(3.0)
+    assert other.read("a") == b"of the other"
+    assert other.folder is not None
+    assert len(other.folder.ledger.register("a")) == 2
+    return world, one, other
+
+
+def test_an_edit_of_what_is_about_to_become_a_conflict_copy_replaces_it() -> None:
+    world, one, other = rivals()
+    other.write("a", b"of the other, edited")
+    world.run(3.0)
+    judge(world)
+    assert one.contents() == [b"of the first", b"of the other, edited"]
+
+
+def test_an_edit_of_the_winner_leaves_the_conflict_copy() -> None:
+    world, one, other = rivals()
+    judge(world)
+    other.write("a", b"edited by the other")
+    judge(world)
+    assert one.contents() == [b"edited by the other", b"of the other"]
+
+
+def test_an_edit_that_says_what_the_rival_says_ends_the_conflict() -> None:
+    world, one, other = rivals()
+    other.write("a", b"of the first")
+    world.run(3.0)
+    judge(world)
+    assert one.contents() == [b"of the first"]
+
+
+def test_an_edit_does_not_cover_what_was_only_received() -> None:
+    world, one, other = rivals()
+    other.write("a", b"of the other, edited")
+    judge(world)
+    assert b"of the first" in one.contents()
+
+
+def test_an_installation_that_was_not_committed_is_no_edit_of_the_version_that_it_replaced() -> None:
+    """Else the version that gave way, and is a conflict copy by now, would count as written over by its author."""
+    world, one, other = rivals()
+    ahead(other, "exchange", lambda: other.refusals.begin("commit", 1, 0.0), ".swarm/history/")
+    judge(world)
+    assert other.folder is not None
+    assert one.contents() == [b"of the first", b"of the other"]
+
+
+def test_a_file_that_gave_way_to_a_directory_in_a_run_that_ended_is_still_a_conflict_copy() -> None:
+    world, [one, other] = devices()
+    one.write("a", b"first")
+    world.settle()
+    part(one, other)
+    one.write("a", b"of the first")
+    other.remove("a")
+    other.mkdir("a")
+    other.write("a/x", b"in a directory")
+    world.run(5.0)
+    ahead(one, "rename", lambda: one.refusals.begin("commit", 1, 0.0), "a")
+    judge(world)
+    assert one.contents() == [b"in a directory", b"of the first"]
