@@ -43,7 +43,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("swarm.preview")
 
 FIRST_MEMBER = 4.0  # seconds for somebody to be there: people wait for the question
-WHOLE_INDEX = 30.0  # seconds for the index of a member: a million records take about that long
+STALLED = 10.0  # seconds without anything new of a member's list
+LONGEST = 300.0  # seconds for all of it: a million files take about two minutes
 MAX_BATCH = 512  # events in one step
 LOOK = 0.25  # seconds at most without a look at whether the preview is still wanted
 SAME_TIME = 2_000_000_000  # nanoseconds; FAT rounds to two seconds, and so do many archives
@@ -102,7 +103,8 @@ class PreviewThread:
 
     def _look(self, store: SqliteStore) -> Preview:
         folder = Folder(self.identity, store, traits=CAUTIOUS, device_rules="", verify=_verify)
-        began = time.monotonic()
+        began = news = time.monotonic()
+        known = 0
         wake: float | None = None
         events: list[Event] = []
         while not self._ending:
@@ -111,7 +113,9 @@ class PreviewThread:
             heard = [peer for peer in self._names if folder.exchange.covers(peer)]
             if heard:
                 return compare(self._files(), self._names[heard[0]], folder.ledger)
-            if now - began > (WHOLE_INDEX if self._names else FIRST_MEMBER):
+            if (heard_of := sum(folder.ledger.clock.values())) != known:
+                known, news = heard_of, now
+            if now - news > (STALLED if self._names else FIRST_MEMBER) or now - began > LONGEST:
                 break
             events = self._drain(wake)
         return compare(self._files(), next(iter(self._names.values()), ""), None)

@@ -128,7 +128,7 @@ def test_a_preview_tells_members_that_it_has_nothing_and_is_not_done(home: Home,
 def test_a_member_whose_list_does_not_come_is_named(
     home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(preview, "WHOLE_INDEX", 0.3)
+    monkeypatch.setattr(preview, "STALLED", 0.3)
     root = tmp_path / "root"
     put(root, "mine", "123")
     thread = run(home, root, [])
