@@ -197,6 +197,17 @@ class Play:
 
         self.world.after(4.0, allow)
 
+    def _allow(self, device: Device) -> None:
+        """A crash may have brought back that it is forbidden."""
+        try:
+            node = device.files.node("d")
+        except OSError:
+            return
+        if not node.mode & 0o400:
+            node.mode = 0o755
+            device.tell("d")
+            device.tell("d/x")
+
     def _unmount(self, device: Device, step: Step) -> None:
         if device.files._away is not None:
             return
@@ -259,6 +270,7 @@ class Play:
         for device in world.devices:
             if not device.runs:
                 device.start()
+            self._allow(device)
         world.network.heal()
         world.network.cut_all_of(self.liar)
         world.run(2.0)
