@@ -7,6 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Protocol
 
 from swarm.errors import Unavailable
+from swarm.keys.relay import RelayPass
 from swarm.net.relay_gate import RelayGate
 from swarm.wire.relay_frame import FIRST_KIND, LAST_KIND
 
@@ -57,10 +58,9 @@ class Gates:
         """Raises Unavailable where there are too many, or one for this relay; UserError for a key that is none."""
         if len(self._gates) >= MAX_GATES:
             raise Unavailable(f"{MAX_GATES} relays are in use")
-        gate = RelayGate(place, device, self, watcher, reserve=reserve, topics=topics)
-        if gate.key in self._gates:
-            gate.close()
+        if RelayPass.parse(place.key).key in self._gates:
             raise Unavailable(f"the relay {place.address} is in use")
+        gate = RelayGate(place, device, self, watcher, reserve=reserve, topics=topics)
         self._gates[gate.key] = self._hops.gates[gate.key] = gate
         gate.on_close = self._closed
         return gate

@@ -12,6 +12,7 @@ the peer's. It is there since networks that block UDP like to see it.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from swarm.wire.relay_frame import ADDRESS, AddressIs, parse, whoami_frame
 from swarm.wire.relay_message import Mode, Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Callable, Sequence
 
     from swarm.config import RelayAddress
     from swarm.keys.device import DeviceKey
@@ -42,6 +43,8 @@ TCP_AGAIN = 5.0  # seconds after TCP failed; doubling up to
 LATEST_TCP_AGAIN = 60.0
 RESOLVE_AGAIN = 5.0  # seconds after a name could not be looked up
 TRANSACTION_BYTES = 8
+log = logging.getLogger(__name__)
+
 NOWHERE = ("0.0.0.0", 0)
 
 
@@ -123,7 +126,6 @@ class RelayGate:
         self._channels: dict[int, Channel] = {}
         self._knocks: dict[bytes, list[asyncio.Future[Channel]]] = {}
         self._wake: asyncio.TimerHandle | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
         self._udp_heard = False  # since the last start over UDP
         self._begun = False
         self._changed = asyncio.Event()
@@ -131,7 +133,8 @@ class RelayGate:
         self._question = b""  # the WHOAMI under way
         self._closed = False
         self.on_close: Callable[[RelayGate], None] = lambda _: None
-        self._spawn(self._run())
+        self._runner = self._loop.create_task(self._run())
+        self._runner.add_done_callback(_report)
 
     # -- `swarm.net.hops.Passage`
 
@@ -180,8 +183,7 @@ class RelayGate:
         self._do(self._client.leave())
         self._closed = True
         self._lose_channels()
-        for task in self._tasks:
-            task.cancel()
+        self._runner.cancel()
         if self._wake is not None:
             self._wake.cancel()
         if self._stream is not None:
@@ -436,11 +438,8 @@ class RelayGate:
             self.state = state
             self._watcher.gate_changed(self)
 
-    def _spawn(self, work: Awaitable[None]) -> None:
-        task = self._loop.create_task(self._guarded(work))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
-    async def _guarded(self, work: Awaitable[None]) -> None:
-        with suppress(asyncio.CancelledError):
-            await work
+def _report(task: asyncio.Task[None]) -> None:
+    """What nobody foresaw ends this gate alone, and is in the log."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("a gate has failed", exc_info=error)

@@ -59,6 +59,7 @@ from swarm.sync.events import (
 )
 from swarm.sync.exchange import Exchange, Progress
 from swarm.sync.fetcher import Fetcher
+from swarm.sync.intents import Intents
 from swarm.sync.last_heard import LastHeard
 from swarm.sync.ledger import Ledger
 from swarm.sync.observer import Observer
@@ -190,9 +191,11 @@ class Folder:
             missing=self._missing,
             changes=self.changes,
         )
+        self.intents = Intents(store)
         self.observer = Observer(
             store,
             self.ledger,
+            self.intents,
             traits=traits,
             holding=store.get("holding") is not None,
             may_write=self._may_write,
@@ -234,9 +237,11 @@ class Folder:
             self.planner.plan(now)
             self.fetcher.pump(now)
             if operations := self.planner.take():
+                self.intents.begin(operations)
                 self._emit(Run(operations))
             self._sweep()
         self.ledger.seal()
+        self.intents.note()
         self.store.commit()
         if self._pending_barrier and self.observer.caught_up():
             self._barrier, self._pending_barrier = self._pending_barrier, 0
@@ -301,6 +306,7 @@ class Folder:
             case DatabaseRead():
                 self.observer.database_read(event, now, wall)
             case OperationsDone():
+                self.intents.end(result.operation for result in event.results)
                 self.planner.done(event.results, now)
             case TempPrepared():
                 self.fetcher.prepared(event)

@@ -157,6 +157,12 @@ class Ledger:
     def register(self, path: str) -> tuple[Record, ...]:
         return self.store.register(self.key_of(path))
 
+    def has_live(self, path: str, installed: Context) -> bool:
+        """Whether a live version at `path` is among those."""
+        return any(
+            not record.tombstone and version.context_covers(installed, record.dot) for record in self.register(path)
+        )
+
     def resolve(self, path: str) -> Resolution:
         """What is visible thanks to the register at `path`."""
         return view.resolve(path, _Registers(self.store, self._path_key))

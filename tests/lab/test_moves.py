@@ -1,11 +1,10 @@
 """In the middle of a transfer the network changes below two devices. What was being sent arrives, equal.
 
-24 MB every day, and 100 MB in `scripts/lab`. Sent with a limit, so that there is a middle.
+24 MB every day, and 100 MB in `scripts/lab full tests/lab`. Sent with a limit, so that there is a middle.
 """
 
 from __future__ import annotations
 
-import os
 import time
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ import pytest
 
 from tests.lab.meeting import DIRECT, meet, pair
 from tests.lab.nat import Kind
+from tests.lab.size import WHOLE
 from tests.live.daemon import settle, until
 from tests.live.tree import big_file
 
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.lab, pytest.mark.live]
 
-SIZE = 24_000_000 if os.environ.get("SWARM_LAB_SIZE", "small") == "small" else 100_000_000
+whole = pytest.mark.skipif(not WHOLE, reason="scripts/lab does this; every day the way that dies is enough")
+SIZE = 100_000_000 if WHOLE else 24_000_000
 RATE = ("--up", "8M")
 FAILOVER = 2.0  # seconds from a dead way to another one
 PATIENCE = 60.0  # seconds
@@ -65,6 +66,7 @@ def test_a_direct_way_that_dies_is_replaced_by_the_relay_and_comes_back(internet
         assert sessions(two) == 1
 
 
+@whole
 @pytest.mark.parametrize("other", [Kind.CONE, Kind.RANDOM], ids=lambda kind: kind.value)
 def test_an_address_that_changes_is_followed(internet: Internet, tmp_path: Path, other: Kind) -> None:
     with pair(internet, tmp_path, Kind.CONE, other, *RATE) as two:
@@ -78,6 +80,7 @@ def test_an_address_that_changes_is_followed(internet: Internet, tmp_path: Path,
         assert sessions(two) == 1
 
 
+@whole
 def test_a_relay_that_is_killed_and_starts_again_is_taken_up_again(internet: Internet, tmp_path: Path) -> None:
     with pair(internet, tmp_path, Kind.CONE, Kind.RANDOM, *RATE) as two:
         assert meet(two).route == "relayed"

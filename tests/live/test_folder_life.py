@@ -42,6 +42,12 @@ def test_pausing_and_resuming_in_the_middle_of_a_transfer(pair: tuple[Daemon, Da
     settle(anna, bob)
 
 
+def test_a_wait_for_somebody_whom_nobody_knows_is_a_slip(pair: tuple[Daemon, Daemon]) -> None:
+    anna, _ = pair
+    assert "has no member 'bbo'" in anna.run("wait", str(anna.folder), "--on", "bbo", code=3)
+    anna.run("wait", str(anna.folder), "--on", "bob", "--timeout", "60")
+
+
 def test_a_moved_folder_goes_on_where_it_is(pair: tuple[Daemon, Daemon], tmp_path: Path) -> None:
     anna, bob = pair
     write(anna.folder / "file", "1")

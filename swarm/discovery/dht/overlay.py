@@ -10,7 +10,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from swarm.discovery.dht.contact import Contact, parse_contact
+from swarm.discovery.dht.contact import Contact, is_bound, parse_contact
 from swarm.discovery.dht.lookup import K, Lookup
 from swarm.discovery.dht.messages import Done, Found, Got, Pong
 from swarm.discovery.dht.provider import check, slot_of, topic_of
@@ -31,6 +31,7 @@ REPLICAS: Final = 10  # nodes that are given a record: with a fifth of them liar
 NEAREST: Final = 16  # nodes closest to a topic that have to have answered
 MAX_PAGES: Final = 48  # further pages of one search, from all nodes: 128 slots are 32 pages
 MAX_ANCHORS: Final = 16
+MAX_MET: Final = 64
 
 
 @dataclass(slots=True)
@@ -54,6 +55,7 @@ class Overlay:
         self._on_lost = on_lost
         self._loop = asyncio.get_running_loop()
         self.anchors: dict[Address, Contact] = {}
+        self._met: dict[Address, bytes] = {}  # ids of anchors, those that were lost included
 
     @property
     def is_up(self) -> bool:
@@ -76,9 +78,12 @@ class Overlay:
             contact = Contact(answer.sender, *address)
             if not anchors:
                 fresh += 1
-            elif contact != known and (known is not None or len(self.anchors) < MAX_ANCHORS):
+            elif known is not None or len(self.anchors) < MAX_ANCHORS:
                 self.anchors[address] = contact
-                fresh += 1
+                fresh += self._met.get(address) != contact.id
+                self._met[address] = contact.id
+                if len(self._met) > MAX_MET:
+                    del self._met[next(iter(self._met))]
         return fresh
 
     async def approach(self, target: bytes) -> Lookup:
@@ -142,20 +147,25 @@ class Overlay:
                     self._heard(lookup, contact, answer)
                 if isinstance(answer, Got) and public_key is not None:
                     after = self._read(search, public_key, answer, on_record)
-                    search.tokens[contact.id] = answer.token
+                    search.tokens[answer.sender] = answer.token
                     if after and search.pages < MAX_PAGES:
                         search.pages += 1
                         under_way[protocol.ask_records(contact, target, after)] = contact, False
 
     def _heard(self, lookup: Lookup, contact: Contact, answer: Answer | None) -> None:
-        if not isinstance(answer, Found | Got):
+        if not isinstance(answer, Found | Got) or not self._is_believed(Contact(answer.sender, *contact.address)):
             lookup.failed(contact)
             if self.anchors.get(contact.address) == contact:
                 del self.anchors[contact.address]
                 self._on_lost()
             return
         told = (parse_contact(data, contact.host) for data in answer.contacts)
-        lookup.answered(contact, [other for other in told if other is not None], self._loop.time())
+        others = [other for other in told if other is not None]
+        lookup.answered(contact, others, self._loop.time(), answer.sender)
+
+    def _is_believed(self, contact: Contact) -> bool:
+        """An anchor may be a client, and not know the address that its id should be bound to."""
+        return contact.address in self.anchors or is_bound(contact)
 
     def _read(
         self, search: Search, public_key: bytes, answer: Got, on_record: Callable[[Record], None] | None
