@@ -185,6 +185,7 @@ class Folder:
             traits=traits,
             rules=self._rules,
             look_at=self._look_at,
+            removed=self._removed,
             missing=self._missing,
             changes=self.changes,
         )
@@ -436,6 +437,9 @@ class Folder:
 
     def _look_at(self, directory: str) -> None:
         self.observer.look_at(directory)
+
+    def _removed(self, path: str) -> None:
+        self.observer.removed(path)
 
     def _missing(self, path: str) -> str:
         return self.observer.missing.above(path)
