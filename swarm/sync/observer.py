@@ -317,9 +317,7 @@ class Observer:
     def _is_directory(self, path: str) -> bool:
         held = self._held.get(path)
         local = self.store.local(path)
-        return (local is not None and local.kind is Kind.DIRECTORY) or (
-            held is not None and held.kind is Kind.DIRECTORY
-        )
+        return any(known is not None and known.kind is Kind.DIRECTORY for known in (local, held))
 
     def _present(self, path: str, stat: Stat, local: Local | None, recursive: bool, now: float, wall: int) -> None:
         if self.missing.forget(path, local):
