@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from swarm.disk.retention import HOUR_MS, to_drop
-from swarm.disk.versions import all_versions
+from swarm.disk.versions import all_versions, versions_of
 from swarm.ids import Kind, join_path
 from swarm.sync.files import HISTORY
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from swarm.sync.files import FileSystem
 
 MAX_DROPPED = 4096  # files in one go: the rest has time until the next, and nobody waits for it
+
+
+_ENDLESS = 1 << 62  # bytes
 
 
 def tidy(files: FileSystem, now_ms: int, total: int) -> tuple[str, ...]:
@@ -25,6 +28,16 @@ def tidy(files: FileSystem, now_ms: int, total: int) -> tuple[str, ...]:
             files.unlink(version.place)
             dropped.append(version.place)
     _remove_empty(files, HISTORY, now_ms)
+    return tuple(dropped)
+
+
+def tidy_path(files: FileSystem, path: str, now_ms: int) -> tuple[str, ...]:
+    """The same for the versions of one path, which is replaced again and again: not by size, but at once."""
+    dropped: list[str] = []
+    for version in to_drop(versions_of(files, path), now_ms, _ENDLESS, _ENDLESS):
+        with suppress(OSError):
+            files.unlink(version.place)
+            dropped.append(version.place)
     return tuple(dropped)
 
 

@@ -22,8 +22,8 @@ from swarm.errors import Unavailable
 from swarm.net.certificate import ephemeral_certificate
 
 FINGERPRINT_BYTES = 32
-DEAD_AFTER = 10  # seconds in which nothing that was sent was acknowledged
-KEEPALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3}  # seconds, seconds, probes: 11 s of silence
+DEAD_AFTER = 6  # seconds in which nothing that was sent was acknowledged; a transfer stands still for as long
+KEEPALIVE = {"TCP_KEEPIDLE": 2, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 2}  # seconds, seconds, probes: 6 s of silence
 
 
 class Readiness:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -16,8 +17,9 @@ from swarm.disk import assembler, hasher, installer, scanner
 from swarm.disk.debt import Debt
 from swarm.disk.late import LateWatch
 from swarm.disk.presence import Presence
+from swarm.disk.retention import NEWEST
 from swarm.disk.safefs import SafeFileSystem
-from swarm.disk.tidy import tidy
+from swarm.disk.tidy import tidy, tidy_path
 from swarm.ids import parent_of
 from swarm.index.record_codec import verify_record
 from swarm.sync.dirty import Dirty
@@ -79,6 +81,7 @@ class Hands:
         name = os.path.basename(root)
         self._pools = {pool: ThreadPoolExecutor(threads, f"{pool} {name}") for pool, threads in POOLS.items()}
         self._late = LateWatch()
+        self._replaced: Counter[str] = Counter()  # paths, how often since their history was thinned out
         self._debt = Debt()
         self._looking: Future[None] | None = None
         self._tidy_at = time.monotonic() + FIRST_TIDY
@@ -131,6 +134,7 @@ class Hands:
         """Lets go of what history need not keep, when it is time."""
         if time.monotonic() >= self._tidy_at:
             self._tidy_at = time.monotonic() + TIDY_INTERVAL
+            self._replaced.clear()
             self._pools["tidy"].submit(self._tidy)
 
     def look_again(self) -> None:
@@ -179,7 +183,16 @@ class Hands:
         displaced: list[Late] = []
         done = installer.run(self.files, effect, self.chunk_key, time.time_ns, displaced, self._debt)
         self._late.add(displaced, time.monotonic())
+        self._thin_out(displaced)
         return done
+
+    def _thin_out(self, displaced: Sequence[Late]) -> None:
+        """A path that is replaced all day must not fill history before the next hour is over."""
+        for path, _, _ in displaced:
+            self._replaced[path] += 1
+            if self._replaced[path] >= 2 * NEWEST:
+                self._replaced.pop(path, None)
+                self._pools["tidy"].submit(self._tidy, path)
 
     def _look_for_late_writes(self) -> None:
         copies = self._late.look(self.files, self._identity.name, time.monotonic())
@@ -188,12 +201,17 @@ class Hands:
         if copies:
             self._post(Dirty(frozenset(parent_of(path) for path in copies), frozenset(copies)))
 
-    def _tidy(self) -> None:
+    def _tidy(self, path: str = "") -> None:
+        """All of history, or that of one path."""
         if self.healthy():
             return
+        now_ms = time.time_ns() // 1_000_000
         try:
-            disk = os.statvfs(self.root)
-            dropped = tidy(self.files, time.time_ns() // 1_000_000, disk.f_blocks * disk.f_frsize)
+            if path:
+                dropped = tidy_path(self.files, path, now_ms)
+            else:
+                disk = os.statvfs(self.root)
+                dropped = tidy(self.files, now_ms, disk.f_blocks * disk.f_frsize)
         except OSError as error:
             log.warning("%s: history cannot be tidied: %s", self.root, error)
             return

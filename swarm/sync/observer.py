@@ -19,18 +19,11 @@ from typing import TYPE_CHECKING
 from swarm.errors import BadPeer
 from swarm.ids import NO_CONTENT, Kind, join_path, parent_of
 from swarm.index.paths import check_path
-from swarm.index.version import context_covers, context_of
+from swarm.index.version import context_of
 from swarm.sync.adoption import adopted
 from swarm.sync.databases import LAST_PAUSE, LONGEST_REST, REST, Databases, database_of, files_of
 from swarm.sync.events import Hash, ReadDatabase, Scan
-from swarm.sync.found import (
-    FIRST_BACKOFF,
-    Found,
-    is_text,
-    only_inode_changed,
-    told_mode,
-    unchanged,
-)
+from swarm.sync.found import FIRST_BACKOFF, Found, is_text, only_inode_changed, told_mode, unchanged
 from swarm.sync.ignore import IgnoreRules
 from swarm.sync.ledger import Value
 from swarm.sync.missing import CONFIRM_WAIT, DELETION_WAIT, RENAME_WAIT, Missing
@@ -46,6 +39,7 @@ if TYPE_CHECKING:
     from swarm.sync.dirty import Dirty
     from swarm.sync.events import DatabaseRead, Effect, Hashed, HashFailed, ScanFailed, Scanned
     from swarm.sync.files import Stat, Traits
+    from swarm.sync.intents import Intents
     from swarm.sync.ledger import Ledger
     from swarm.sync.store import Local, Store
 
@@ -62,6 +56,7 @@ class Observer:
         self,
         store: Store,
         ledger: Ledger,
+        intents: Intents,
         *,
         traits: Traits,
         holding: bool,
@@ -74,6 +69,7 @@ class Observer:
     ) -> None:
         self.store = store
         self.ledger = ledger
+        self.intents = intents
         self.holding = holding
         self.may_write = may_write
         self.changes = changes
@@ -321,9 +317,7 @@ class Observer:
     def _is_directory(self, path: str) -> bool:
         held = self._held.get(path)
         local = self.store.local(path)
-        return (local is not None and local.kind is Kind.DIRECTORY) or (
-            held is not None and held.kind is Kind.DIRECTORY
-        )
+        return any(known is not None and known.kind is Kind.DIRECTORY for known in (local, held))
 
     def _present(self, path: str, stat: Stat, local: Local | None, recursive: bool, now: float, wall: int) -> None:
         if self.missing.forget(path, local):
@@ -352,6 +346,7 @@ class Observer:
             if candidate is not None and candidate.stat != stat:  # equal: to be read again, since it was so fresh
                 del self._files.waiting[path]
             self.cannot.pop(path, None)
+            self.intents.looked(path)
             return
         if local is None and self._was_moved(path, stat, now, wall):
             return
@@ -428,17 +423,14 @@ class Observer:
         if not self.may_write:
             self.changes.deleted(path)
             return
+        doubtful = self.intents.looked(path)
         before: Local | None = local
-        if local.copy_of:
+        if local.copy_of and not doubtful:
             before = self.ledger.settle_copy(path, local, wall)
         self.store.put_local(path, None)
         self.store.drop_chunks(path)
-        # What has been superseded since says nothing any more, and may be gone because we took it away ourselves, in a
-        # run that ended before its commit. What came in its place was never here.
-        register = self.ledger.register(path)
-        if before is not None and any(
-            not record.tombstone and context_covers(before.installed, record.dot) for record in register
-        ):
+        # A deletion of what was superseded since would say nothing, and contradict what was never here.
+        if before is not None and not doubtful and self.ledger.has_live(path, before.installed):
             self.ledger.write(path, Value(local.kind, tombstone=True), before, wall)
 
     # -- versions
@@ -452,7 +444,8 @@ class Observer:
             self.store.put_local(path, replace(found.local(local.installed), copy_of=local.copy_of))
             self._touched(path)
             return
-        if (taken := adopted(self.ledger, path, found, local)) is not None:
+        before = None if self.intents.looked(path) else local
+        if (taken := adopted(self.ledger, path, found, before)) is not None:
             self.store.put_local(path, taken)
         else:
             if local is not None and local.kind is Kind.DIRECTORY and found.kind is not Kind.DIRECTORY:

@@ -5,15 +5,21 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import threading
+import time
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.live.daemon import Daemon, settle
+from swarm.disk.retention import NEWEST
+from swarm.sync.pace import COST, FREE
+from tests.live.daemon import settle, until
+from tests.live.tree import content, write
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.live.daemon import Daemon
 
 pytestmark = pytest.mark.live
 
@@ -85,3 +91,37 @@ def test_a_database_that_is_written_to_is_whole_on_the_other_side_whenever_it_ar
     settle(anna, bob)
     assert soundness(there, tmp_path / "scratch") == writer.rows
     assert not list(bob.folder.glob("*-shm"))
+
+
+def test_a_log_that_grows_all_day_is_sent_now_and_then_and_at_once_when_somebody_waits(
+    pair: tuple[Daemon, Daemon],
+) -> None:
+    anna, bob = pair
+    log = anna.folder / "app.log"
+    log.write_bytes(content(7, 300_000))
+    settle(anna, bob)
+    before = bob.fetched()
+    with log.open("ab", buffering=0) as stream:
+        for number in range(FREE * 3):
+            stream.write(b"line %d\n" % number)
+            time.sleep(0.08)  # what is tested: more lines than versions that cost nothing
+    until(lambda: "app.log is written to all the time" in (anna.report()["why"] or ""), "the status says so")
+    versions = len(list((bob.folder / ".swarm" / "history").glob("app~*")))
+    assert versions <= FREE + 2
+    assert bob.fetched() - before < (FREE + 2) * COST
+    settle(anna, bob)
+    assert (bob.folder / "app.log").read_bytes() == log.read_bytes()
+
+
+def test_a_file_that_is_replaced_all_the_time_does_not_fill_history(pair: tuple[Daemon, Daemon]) -> None:
+    anna, bob = pair
+    for number in range(2 * NEWEST + 2):
+        write(anna.folder / "counter", f"{number}")
+        there = bob.folder / "counter"
+        until(lambda there=there, n=f"{number}": there.exists() and there.read_text() == n, "each of them")  # type: ignore[misc]
+    until(
+        lambda: len(list((bob.folder / ".swarm" / "history").glob("counter~*"))) <= NEWEST + 4, "history is thinned out"
+    )
+    kept = {path.read_text() for path in (bob.folder / ".swarm" / "history").glob("counter~*")}
+    assert "0" in kept, "what was there first"
+    assert f"{2 * NEWEST}" in kept, "what was there last"

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from swarm.disk.retention import DAY_MS, HOUR_MS, KEPT_MS, LARGEST_RESERVE, to_drop
+from swarm.disk.retention import BURST_MS, DAY_MS, HOUR_MS, KEPT_MS, LARGEST_RESERVE, NEWEST, to_drop
 from swarm.disk.versions import Version
 from swarm.ids import Kind
 from swarm.sync.files import Stat
@@ -30,14 +30,24 @@ def test_a_single_version_stays_for_a_month() -> None:
     assert dropped([one], NOW + 1) == {one}
 
 
-def test_all_of_the_last_hour_stays_then_one_an_hour_then_one_a_day() -> None:
+def test_the_newest_stay_then_one_in_five_minutes_then_one_an_hour_then_one_a_day() -> None:
     log = [version("log", NOW - minute * MINUTE_MS, name=f"{minute:06x}") for minute in range(1, 40 * 24 * 60)]
     kept = set(log) - dropped(log)
     ages = sorted(NOW - one.when_ms for one in kept)
-    assert [age for age in ages if age < HOUR_MS] == [minute * MINUTE_MS for minute in range(1, 60)]
+    assert ages[:NEWEST] == [minute * MINUTE_MS for minute in range(1, NEWEST + 1)]
+    assert 8 <= len([age for age in ages[NEWEST:] if age < HOUR_MS]) <= 9
     assert 23 <= len([age for age in ages if HOUR_MS <= age < DAY_MS]) <= 24
     assert 29 <= len([age for age in ages if age >= DAY_MS]) <= 30
     assert ages[-1] < KEPT_MS
+
+
+def test_what_was_there_before_something_went_wild_stays_for_an_hour() -> None:
+    begin = (NOW // BURST_MS - 5) * BURST_MS
+    wild = [version("thesis", begin + number, name=f"{number:06x}") for number in range(1000)]
+    kept = sorted(set(wild) - dropped(wild), key=lambda one: one.when_ms)
+    assert kept == [wild[0], *wild[-NEWEST:]]
+    others = [version(f"{number}", begin) for number in range(100)]
+    assert dropped([*wild, *others]) == set(wild) - set(kept)
 
 
 def test_the_last_version_of_an_hour_and_of_a_day_is_the_one_that_stays() -> None:
