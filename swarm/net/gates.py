@@ -76,14 +76,14 @@ class Gates:
         taken = [gate.datagram_received(data) for gate in self._by_address.get(address, ())]
         return any(taken)  # by all at this address: two keys for one relay, of which one is wrong
 
-    async def knock(self, door: Door) -> Channel:
-        """A channel to a device. Raises Unavailable."""
+    async def knock(self, door: Door, *, urgent: bool = False) -> Channel:
+        """A channel to a device. `urgent`: for a link that has lost its way. Raises Unavailable."""
         gate = self._gates.get(door.relay)
         if gate is None:
             raise Unavailable("no such relay is in use")
         try:
             async with asyncio.timeout(KNOCK_SECONDS):
-                return await gate.knock(door.handle)
+                return await gate.knock(door.handle, urgent=urgent)
         except TimeoutError:
             raise Unavailable(f"no answer through the relay {gate.title}") from None
 

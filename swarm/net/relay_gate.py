@@ -42,6 +42,7 @@ LATEST_UDP_AGAIN = 240.0
 TCP_AGAIN = 5.0  # seconds after TCP failed; doubling up to
 LATEST_TCP_AGAIN = 60.0
 RESOLVE_AGAIN = 5.0  # seconds after a name could not be looked up
+HURRY_PAUSE = 1.0  # seconds between two questions to a relay that is away, while links wait for it
 TRANSACTION_BYTES = 8
 log = logging.getLogger(__name__)
 
@@ -128,6 +129,7 @@ class RelayGate:
         self._wake: asyncio.TimerHandle | None = None
         self._udp_heard = False  # since the last start over UDP
         self._begun = False
+        self._hurried_at = 0.0
         self._changed = asyncio.Event()
         self._udp_again = UDP_AGAIN
         self._question = b""  # the WHOAMI under way
@@ -192,10 +194,15 @@ class RelayGate:
 
     # -- doors
 
-    def knock(self, handle: bytes) -> asyncio.Future[Channel]:
-        """A channel to a device, or Unavailable. The answer may take seconds."""
+    def knock(self, handle: bytes, *, urgent: bool) -> asyncio.Future[Channel]:
+        """A channel to a device, or Unavailable. The answer may take seconds.
+
+        `urgent`: a link has lost its way. The relay is asked now, however long it was away, and may answer later.
+        """
         answer: asyncio.Future[Channel] = self._loop.create_future()
-        if self._closed or self.state.via is None:
+        if urgent:
+            self._hurry()
+        if self._closed or (self.state.via is None and not urgent):
             answer.set_exception(Unavailable(f"the relay {self.title} is not there: {self.why or 'not yet'}"))
             return answer
         waiting = self._knocks.setdefault(handle, [])
@@ -203,6 +210,14 @@ class RelayGate:
         if len(waiting) == 1:
             self._do(self._client.open(handle, self._loop.time()))
         return answer
+
+    def _hurry(self) -> None:
+        """Does not wait for the end of a rest after the relay did not answer."""
+        now = self._loop.time()
+        if self._client.state is State.RESTING and self._begun and now >= self._hurried_at + HURRY_PAUSE:
+            self._hurried_at = now
+            if self.state.refusal is Refusal.NO_ANSWER:
+                self._do(self._client.start(now))
 
     @property
     def why(self) -> str:

@@ -22,11 +22,12 @@ from swarm.index.paths import check_path
 from swarm.index.version import context_of
 from swarm.sync.adoption import adopted
 from swarm.sync.databases import LAST_PAUSE, LONGEST_REST, REST, Databases, database_of, files_of
-from swarm.sync.events import Hash, ReadDatabase, Scan
+from swarm.sync.events import Hash, ReadDatabase
 from swarm.sync.found import FIRST_BACKOFF, Found, is_text, only_inode_changed, told_mode, unchanged
 from swarm.sync.held import Held
 from swarm.sync.ignore import IgnoreRules
 from swarm.sync.ledger import Value
+from swarm.sync.listings import Listings
 from swarm.sync.missing import CONFIRM_WAIT, DELETION_WAIT, RENAME_WAIT, Missing
 from swarm.sync.repositories import NAMES_LAST, names_objects
 from swarm.sync.unread import Unread
@@ -83,8 +84,8 @@ class Observer:
         self._device_rules = device_rules
         self._rules_by_directory: dict[str, str] = {}
         self.rules = IgnoreRules(True, {}, device_rules)
-        self._walking: dict[str, bool] = {}  # directories being listed; True: and all below
-        self._again: dict[str, bool] = {}  # directories that changed while being listed
+        self._listings = Listings(out)
+        self._scan = self._listings.scan
         self._closed: set[str] = set()
         self._files = Unread()
         self._databases = Databases()
@@ -104,7 +105,7 @@ class Observer:
     @property
     def settled(self) -> bool:
         """Nothing on the disk waits to be looked at, but for what is written to all the time."""
-        return not (self._walking or self._files.pressing or self.missing)
+        return not (self._listings or self._files.pressing or self.missing)
 
     @property
     def held(self) -> int:
@@ -145,7 +146,7 @@ class Observer:
 
     def look_at(self, directory: str) -> None:
         """Something of ours was not as expected in that directory."""
-        self._scan(directory, recursive=False)
+        self._scan(directory)
 
     def removed(self, path: str) -> None:
         """We took away what was at `path`: whoever reads it now reads what a disk that folds names takes for it."""
@@ -156,18 +157,16 @@ class Observer:
             self._scan("", recursive=True)
         self._closed |= event.closed
         for directory in sorted(event.directories):
-            self._scan(directory, recursive=False)
+            self._scan(directory)
 
     def scanned(self, event: Scanned, now: float, wall: int) -> None:
         directory = event.directory
-        recursive = self._walking.pop(directory, False)
+        recursive = self._listings.listed(directory)
         self.cannot.pop(directory, None)
-        if directory in self._again:
-            self._scan(directory, self._again.pop(directory))
         if directory and self.rules.ignores(directory, True):
             return
         if directory and not self._is_directory(directory):
-            self._scan(parent_of(directory), recursive=False)  # its own parent tells what it is
+            self._scan(parent_of(directory))  # its own parent tells what it is
             return
         self._read_rules(directory, event.rules)
         above = f"{directory}/" if directory else ""
@@ -188,11 +187,10 @@ class Observer:
 
     def scan_failed(self, event: ScanFailed, now: float) -> None:
         directory = event.directory
-        self._walking.pop(directory, None)
-        self._again.pop(directory, None)
+        self._listings.failed(directory)
         if event.gone:
             if directory:
-                self._scan(parent_of(directory), recursive=False)
+                self._scan(parent_of(directory))
         else:
             self.cannot[directory] = event.why
             self._unread[directory] = (now + UNREAD_AGAIN, True)
@@ -201,7 +199,7 @@ class Observer:
 
     def hashed(self, event: Hashed, now: float, wall: int) -> None:
         if self._files.has_read(event.path):
-            self._scan(parent_of(event.path), recursive=False)
+            self._scan(parent_of(event.path))
             self._finish_walk(event.path)
             return
         self.cannot.pop(event.path, None)
@@ -224,11 +222,11 @@ class Observer:
     def hash_failed(self, event: HashFailed, now: float) -> None:
         if event.gone:
             self._files.reading.pop(event.path, None)
-            self._scan(parent_of(event.path), recursive=False)
+            self._scan(parent_of(event.path))
         elif event.unsettled:
             if event.stat is not None and event.stat.kind not in (Kind.FILE, Kind.SYMLINK):
                 self._files.reading.pop(event.path, None)
-                self._scan(parent_of(event.path), recursive=False)  # there is nothing to read there any more
+                self._scan(parent_of(event.path))  # there is nothing to read there any more
             else:
                 # Its stat has changed, so the directory is read again; the pause grows with each vain attempt.
                 self._files.again(event.path, event.stat, now)
@@ -254,7 +252,7 @@ class Observer:
                 self.missing.wait(path, now + CONFIRM_WAIT)
             else:
                 self.missing.confirm(path)
-                self._scan(parent_of(path), recursive=False)
+                self._scan(parent_of(path))
 
     def _read(self, path: str, now: float) -> None:
         """`path` is due; with it all that changed of the database that it belongs to."""
@@ -301,16 +299,9 @@ class Observer:
 
     # -- the walk
 
-    def _scan(self, directory: str, recursive: bool) -> None:
-        if directory in self._walking:
-            self._again[directory] = self._again.get(directory, False) or recursive
-        else:
-            self._walking[directory] = recursive
-            self._out(Scan(directory))
-
     def _finish_walk(self, read: str = "") -> None:
         for walk in (self._first_walk, self._asked):
-            walk.look(bool(self._walking), self._files.waiting, self._files.reading, read)
+            walk.look(bool(self._listings), self._files.waiting, self._files.reading, read)
 
     def _read_rules(self, directory: str, rules: str | None) -> None:
         if self._rules_by_directory.get(directory) == rules:

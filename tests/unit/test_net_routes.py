@@ -119,6 +119,19 @@ def test_a_link_whose_straight_way_dies_is_relayed_within_two_seconds() -> None:
         assert side.used[-1][0] - died < 1.0
 
 
+def test_who_only_acknowledges_follows_to_the_relay_too() -> None:
+    world = World("none", "none", relayed=False)
+    world.cut.add("straight")
+    died = world.now
+    for step in range(40):
+        world.a.say(f"a{step}")
+        world.run(0.05)
+    for side in (world.a, world.b):
+        assert isinstance(side.routes.active, Channel)
+        assert side.used[-1][0] - died < 1.2
+    assert world.a.data[-1][1] == "ack a38", "and what it says arrives"
+
+
 def test_it_goes_back_when_the_straight_way_heals_and_not_a_moment_of_silence_passes() -> None:
     world = World("restricted", "restricted")
     world.meet()
@@ -148,6 +161,26 @@ def test_a_relay_that_restarts_below_a_relayed_link_is_asked_for_a_new_channel()
     assert world.a.routes.active != before
     assert not is_failing(world)
     assert world.a.data[-1][0] > world.now - 0.2
+
+
+def test_who_only_receives_notices_that_the_relay_has_forgotten_it() -> None:
+    world = World("symmetric", "symmetric")
+    world.meet()
+    for step in range(20):
+        world.a.say(f"a{step}")
+        world.run(0.05)
+    world.cut.add("relay")
+    world.run(2.0)
+    assert world.b.routes.failing
+    assert world.b.opens
+
+
+def test_after_a_burst_the_relay_is_asked_once() -> None:
+    world = World("blocked", "blocked")
+    world.a.say("a word")
+    world.run(3600.0)
+    assert [len(side.sent) for side in (world.a, world.b)] == [2, 2], "a ping, and a pong for the other's"
+    assert world.a.routes.look_at() == math.inf
 
 
 def test_a_link_at_rest_is_not_suspect() -> None:
