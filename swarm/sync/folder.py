@@ -185,6 +185,7 @@ class Folder:
             traits=traits,
             rules=self._rules,
             look_at=self._look_at,
+            removed=self._removed,
             missing=self._missing,
             changes=self.changes,
         )
@@ -373,11 +374,10 @@ class Folder:
 
     def _begin_life(self, why: str, wall: int) -> None:
         introduction = self.life.begin(self.ledger, wall)
-        self.exchange.introduce(introduction)
         self.archive.distrust()
         self._emit(Note(why))
         self.ledger.begin_life(introduction.origin, wall, self.exchange.doubles)
-        self.exchange.doubles = []
+        self.exchange.begin_life(introduction)
 
     # -- small decisions
 
@@ -436,6 +436,9 @@ class Folder:
 
     def _look_at(self, directory: str) -> None:
         self.observer.look_at(directory)
+
+    def _removed(self, path: str) -> None:
+        self.observer.removed(path)
 
     def _missing(self, path: str) -> str:
         return self.observer.missing.above(path)
