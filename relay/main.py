@@ -20,6 +20,7 @@ from relay.serve import Relay
 from relay.state import default_directory, load_seed, read_list
 from swarm.errors import EXIT_FAILED, EXIT_INTERRUPTED, SwarmError, UserError
 from swarm.keys.relay import printed
+from swarm.keys.signature import key_pair
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,12 +38,12 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         options = parse(sys.argv[1:] if arguments is None else arguments)
         gate = _gate(options)
-        state = Path(options.state) if options.state else default_directory()
+        state = _state(options)
         seed = load_seed(state)
         logging.basicConfig(level=logging.INFO, format="relay: %(message)s", stream=sys.stderr)
         asyncio.run(_run(options, state, seed, gate))
     except SwarmError as error:
-        return _report(error)
+        return report(error)
     except SystemExit as end:  # --help and --version
         return int(end.code or 0)
     except KeyboardInterrupt:
@@ -51,7 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
         if os.environ.get("SWARM_DEBUG") == "1":
             raise
         what = f"this is a bug in the relay: {type(error).__name__}: {error}"
-        return _report(SwarmError(what, "SWARM_DEBUG=1 shows where; please report it"))
+        return report(SwarmError(what, "SWARM_DEBUG=1 shows where; please report it"))
     return 0
 
 
@@ -85,15 +86,34 @@ async def _run(options: Options, state: Path, seed: bytes, gate: Gate) -> None:
         await relay.drain()
 
 
+def address_line(arguments: list[str]) -> str:
+    """What a relay with these options prints. Makes its key if there is none. Raises UserError."""
+    options = parse(arguments)
+    _gate(options)
+    key, _ = key_pair(load_seed(_state(options)))
+    return _line(_host(options), options.listen.port, key)
+
+
 def _say_where(options: Options, relay: Relay) -> None:
     """The one line on stdout."""
-    host = options.public_address or options.listen.host
-    if host in ("", "::", "0.0.0.0"):
-        host = _own_address()
+    host = _host(options)
     with contextlib.suppress(OSError):  # nobody listens any more, which is no reason not to serve
-        print(f"relay {printed_address(host, relay.port)}~{printed(relay.hub.key)}", flush=True)
+        print(_line(host, relay.port, relay.hub.key), flush=True)
     if is_private(host):
         log.warning("%s cannot be reached from the internet; if this relay can: --public-address HOST", host)
+
+
+def _line(host: str, port: int, key: bytes) -> str:
+    return f"relay {printed_address(host, port)}~{printed(key)}"
+
+
+def _host(options: Options) -> str:
+    host = options.public_address or options.listen.host
+    return _own_address() if host in ("", "::", "0.0.0.0") else host
+
+
+def _state(options: Options) -> Path:
+    return Path(options.state) if options.state else default_directory()
 
 
 def _own_address() -> str:
@@ -133,14 +153,15 @@ def _read_again(options: Options, relay: Relay) -> None:
 
 
 def _allow_descriptors() -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError):  # a sandbox may refuse
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
+        if soft != resource.RLIM_INFINITY and soft < wanted:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _report(error: SwarmError) -> int:
+def report(error: SwarmError) -> int:
+    """Says what is wrong, on stderr; the exit code."""
     print(f"relay: error: {error.message}", file=sys.stderr)
     if error.hint:
         print(f"relay: hint: {error.hint}", file=sys.stderr)

@@ -181,7 +181,9 @@ def parse_relay(text: str) -> RelayAddress:
     address, tilde, key = text.partition("~")
     if not tilde or not _RELAY_KEY.fullmatch(key):
         raise UserError(
-            f"{_quoted(text)} is no HOST:PORT~KEY", "copy the line that the relay prints when it starts", EXIT_USAGE
+            f"{_quoted(address)}{'~…' if tilde else ''} is no HOST:PORT~KEY",  # a token may stand behind the key
+            "copy the line that the relay prints when it starts",
+            EXIT_USAGE,
         )
     return RelayAddress(_host_port(address, "HOST:PORT~KEY", lowest_port=1, host_optional=False), key)
 

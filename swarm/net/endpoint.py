@@ -320,7 +320,7 @@ class Endpoint:
 
     async def _open_channel(self, router: Router, door: Door) -> None:
         with contextlib.suppress(Unavailable):
-            channel = await self._gates.knock(door)
+            channel = await self._gates.knock(door, urgent=True)
             for connection in self._links:
                 if connection.router is router:
                     connection.opened(channel)

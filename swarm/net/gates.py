@@ -7,6 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Protocol
 
 from swarm.errors import Unavailable
+from swarm.keys.relay import RelayPass
 from swarm.net.relay_gate import RelayGate
 from swarm.wire.relay_frame import FIRST_KIND, LAST_KIND
 
@@ -57,10 +58,9 @@ class Gates:
         """Raises Unavailable where there are too many, or one for this relay; UserError for a key that is none."""
         if len(self._gates) >= MAX_GATES:
             raise Unavailable(f"{MAX_GATES} relays are in use")
-        gate = RelayGate(place, device, self, watcher, reserve=reserve, topics=topics)
-        if gate.key in self._gates:
-            gate.close()
+        if RelayPass.parse(place.key).key in self._gates:
             raise Unavailable(f"the relay {place.address} is in use")
+        gate = RelayGate(place, device, self, watcher, reserve=reserve, topics=topics)
         self._gates[gate.key] = self._hops.gates[gate.key] = gate
         gate.on_close = self._closed
         return gate
@@ -76,14 +76,14 @@ class Gates:
         taken = [gate.datagram_received(data) for gate in self._by_address.get(address, ())]
         return any(taken)  # by all at this address: two keys for one relay, of which one is wrong
 
-    async def knock(self, door: Door) -> Channel:
-        """A channel to a device. Raises Unavailable."""
+    async def knock(self, door: Door, *, urgent: bool = False) -> Channel:
+        """A channel to a device. `urgent`: for a link that has lost its way. Raises Unavailable."""
         gate = self._gates.get(door.relay)
         if gate is None:
             raise Unavailable("no such relay is in use")
         try:
             async with asyncio.timeout(KNOCK_SECONDS):
-                return await gate.knock(door.handle)
+                return await gate.knock(door.handle, urgent=urgent)
         except TimeoutError:
             raise Unavailable(f"no answer through the relay {gate.title}") from None
 

@@ -314,10 +314,10 @@ class MemoryEndpoint:
     def open_gate(
         self, place: RelayAddress, device: DeviceKey, watcher: GateWatcher, *, reserve: bool, topics: Sequence[bytes]
     ) -> Gate:
-        """See `swarm.net.network.Network`. The relay is asked at the next turn of the loop."""
+        """See `swarm.net.network.Network`."""
         gate = MemoryGate(self._network.relays, place, self._address, device, watcher, reserve=reserve, topics=topics)
+        self._network.relays.register(gate)
         self._gates.append(gate)
-        asyncio.get_running_loop().call_soon(self._network.relays.register, gate)
         return gate
 
     def send_other(self, data: bytes, address: Address) -> None:

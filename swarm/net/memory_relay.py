@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from swarm.errors import Unavailable
@@ -26,11 +27,11 @@ class MemoryRelays:
         self._down: set[bytes] = set()
 
     def register(self, gate: MemoryGate) -> None:
-        """For `MemoryEndpoint.open_gate`."""
+        """For `MemoryEndpoint.open_gate`. The gate hears of it at the next turn of the loop. Raises Unavailable."""
         if any(other.key == gate.key and other.address == gate.address for other in self._gates):
             raise Unavailable(f"the relay {gate.title} is in use")
         self._gates.append(gate)
-        gate.announce(up=gate.key not in self._down)
+        asyncio.get_running_loop().call_soon(self._announce, gate.key)
 
     def leave(self, gate: MemoryGate) -> None:
         """For `MemoryGate.close`."""
@@ -115,6 +116,8 @@ class MemoryGate:
 
     def announce(self, *, up: bool) -> None:
         """The relay is there, or not any more."""
+        if up == (self.state.via is not None) and self.state != GateState():
+            return
         if up:
             self.state = GateState("udp", self._reserve, Refusal.NONE, "", self._where, self.address)
         else:

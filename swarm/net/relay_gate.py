@@ -12,6 +12,7 @@ the peer's. It is there since networks that block UDP like to see it.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from swarm.wire.relay_frame import ADDRESS, AddressIs, parse, whoami_frame
 from swarm.wire.relay_message import Mode, Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Callable, Sequence
 
     from swarm.config import RelayAddress
     from swarm.keys.device import DeviceKey
@@ -41,7 +42,10 @@ LATEST_UDP_AGAIN = 240.0
 TCP_AGAIN = 5.0  # seconds after TCP failed; doubling up to
 LATEST_TCP_AGAIN = 60.0
 RESOLVE_AGAIN = 5.0  # seconds after a name could not be looked up
+HURRY_PAUSE = 1.0  # seconds between two questions to a relay that is away, while links wait for it
 TRANSACTION_BYTES = 8
+log = logging.getLogger(__name__)
+
 NOWHERE = ("0.0.0.0", 0)
 
 
@@ -123,15 +127,16 @@ class RelayGate:
         self._channels: dict[int, Channel] = {}
         self._knocks: dict[bytes, list[asyncio.Future[Channel]]] = {}
         self._wake: asyncio.TimerHandle | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
         self._udp_heard = False  # since the last start over UDP
         self._begun = False
+        self._hurried_at = 0.0
         self._changed = asyncio.Event()
         self._udp_again = UDP_AGAIN
         self._question = b""  # the WHOAMI under way
         self._closed = False
         self.on_close: Callable[[RelayGate], None] = lambda _: None
-        self._spawn(self._run())
+        self._runner = self._loop.create_task(self._run())
+        self._runner.add_done_callback(_report)
 
     # -- `swarm.net.hops.Passage`
 
@@ -180,8 +185,7 @@ class RelayGate:
         self._do(self._client.leave())
         self._closed = True
         self._lose_channels()
-        for task in self._tasks:
-            task.cancel()
+        self._runner.cancel()
         if self._wake is not None:
             self._wake.cancel()
         if self._stream is not None:
@@ -190,10 +194,15 @@ class RelayGate:
 
     # -- doors
 
-    def knock(self, handle: bytes) -> asyncio.Future[Channel]:
-        """A channel to a device, or Unavailable. The answer may take seconds."""
+    def knock(self, handle: bytes, *, urgent: bool) -> asyncio.Future[Channel]:
+        """A channel to a device, or Unavailable. The answer may take seconds.
+
+        `urgent`: a link has lost its way. The relay is asked now, however long it was away, and may answer later.
+        """
         answer: asyncio.Future[Channel] = self._loop.create_future()
-        if self._closed or self.state.via is None:
+        if urgent:
+            self._hurry()
+        if self._closed or (self.state.via is None and not urgent):
             answer.set_exception(Unavailable(f"the relay {self.title} is not there: {self.why or 'not yet'}"))
             return answer
         waiting = self._knocks.setdefault(handle, [])
@@ -201,6 +210,14 @@ class RelayGate:
         if len(waiting) == 1:
             self._do(self._client.open(handle, self._loop.time()))
         return answer
+
+    def _hurry(self) -> None:
+        """Does not wait for the end of a rest after the relay did not answer."""
+        now = self._loop.time()
+        if self._client.state is State.RESTING and self._begun and now >= self._hurried_at + HURRY_PAUSE:
+            self._hurried_at = now
+            if self.state.refusal is Refusal.NO_ANSWER:
+                self._do(self._client.start(now))
 
     @property
     def why(self) -> str:
@@ -436,11 +453,8 @@ class RelayGate:
             self.state = state
             self._watcher.gate_changed(self)
 
-    def _spawn(self, work: Awaitable[None]) -> None:
-        task = self._loop.create_task(self._guarded(work))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
-    async def _guarded(self, work: Awaitable[None]) -> None:
-        with suppress(asyncio.CancelledError):
-            await work
+def _report(task: asyncio.Task[None]) -> None:
+    """What nobody foresaw ends this gate alone, and is in the log."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("a gate has failed", exc_info=error)

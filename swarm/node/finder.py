@@ -222,8 +222,12 @@ class Finder:
                 self._book.met(device, peer.ready.name, places, time.time())
                 self._dialer.know(places, now, device)
             elif device != self._own:
-                self._dialer.know(places, now, device, told_by=peer.device)
+                self._dialer.know([*places, *self._doors_of(device)], now, device, told_by=peer.device)
         self._redial.set()
+
+    def _doors_of(self, device: DeviceId) -> Iterable[Door]:
+        """Whoever is in the folder with us may be at a relay of ours."""
+        return self.doors(device) if device not in self._peers else ()
 
     def datagram(self, data: bytes, address: Address) -> None:
         """One that is not QUIC."""

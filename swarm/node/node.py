@@ -415,12 +415,12 @@ class Node:
 
     def _peer_ended(self, peer: Peer) -> None:
         self._open.discard(peer)
+        self.rendezvous.lost(peer)
         device = peer.device
         if device is not None and self.peers.get(device) is peer:
             del self.peers[device]
             self.book.seen(device, time.time())
             self.finder.lost(peer)
-            self.rendezvous.lost(peer)
             self.relays.hurry()
             log.info("%s is gone%s", peer.title, f": {peer.failure}" if peer.failure else "")
             self._notify_soon()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from swarm.config import RelayAddress, parse_relay
 from swarm.disk.durable import open_directory, read_small, write_durably
 from swarm.errors import EXIT_NOT_FOUND, EXIT_USAGE, UserError
-from swarm.keys.relay import RelayPass
+from swarm.keys.relay import RelayPass, is_token
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,6 +42,10 @@ class RelayList:
 
         Blocks for a sync: call it in a pool.
         """
+        if token is not None and not is_token(token):
+            raise UserError(
+                "this is no token", "1 to 64 letters, digits, - and _, as the relay was given it", EXIT_USAGE
+            )
         place = checked(text if token is None else f"{text.partition('~')[0]}~{_bare(text)}.{token}")
         key = RelayPass.parse(place.key).key
         others = [other for other in self.places if RelayPass.parse(other.key).key != key]
@@ -53,7 +57,8 @@ class RelayList:
 
     def remove(self, text: str) -> RelayAddress:
         """By `HOST:PORT`, by `HOST:PORT~KEY`, or by KEY. Raises UserError. Blocks like `add`."""
-        bare = text.partition(".")[0] if "~" in text else text
+        address, tilde, key = text.partition("~")
+        bare = address + tilde + key.partition(".")[0]
         for place in self.places:
             if text == str(place.address) or bare in (place.public, place.public.partition("~")[2]):
                 self.places = [other for other in self.places if other is not place]

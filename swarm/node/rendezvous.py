@@ -63,7 +63,9 @@ class Rendezvous:
         """A member says how it may be reached."""
         if peer.device is None:
             return
-        relays = [place for (host, port), key in said.relays if (place := learned(host, port, printed(key)))]
+        near = set(tellable((address for address, _ in said.relays), peer))
+        told = [(address, key) for address, key in said.relays if address in near]
+        relays = [place for (host, port), key in told if (place := learned(host, port, printed(key)))]
         self._book.relayed(peer.device, [str(place) for place in relays])
         self._relays.learn(relays)
         own = tuple(tellable(said.own, peer))
@@ -75,7 +77,9 @@ class Rendezvous:
     def _tell(self, peer: Peer) -> None:
         own = tuple(tellable(self._finder.addresses(), peer))[:MAX_PLACES]
         seen = tuple(place for place in tellable(self._relays.seen(), peer) if place not in own)[:MAX_PLACES]
-        relays = tuple((host, port, key) for (host, port), key in self._relays.reserved())[:MAX_RELAYS]
+        reserved = self._relays.reserved()
+        near = set(tellable((address for address, _ in reserved), peer))
+        relays = tuple((*address, key) for address, key in reserved if address in near)[:MAX_RELAYS]
         message = Routes(own, seen, relays)
         if self._said.get(peer) != message:
             self._said[peer] = message

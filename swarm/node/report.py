@@ -117,6 +117,14 @@ def missing_for(report: FolderReport, *, device: str | None, peers: int, barrier
     return missing
 
 
+def has_member(report: FolderReport, wanted: str) -> bool:
+    """Whether anybody was ever met whom a user may mean by `wanted`: a name, or the beginning of an id."""
+    connected = report.status.members if report.status else ()
+    names = {device: known.name for device, known in report.members.items()}
+    names.update({member.peer.hex(): member.name for member in connected})
+    return any(_is_named(wanted, peer, name) for peer, name in names.items())
+
+
 def _is_named(wanted: str, peer: str, name: str) -> bool:
     return wanted == name or (len(wanted) >= 4 and peer.startswith(wanted.lower()))
 

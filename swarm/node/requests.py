@@ -26,7 +26,7 @@ from swarm.node.checkup import checkup
 from swarm.node.history_requests import HistoryRequests
 from swarm.node.place import checked_root, join_root, make_root, marker_of, move_root
 from swarm.node.relay_requests import RelayRequests
-from swarm.node.report import Connection, FolderReport, folder_object, missing_for
+from swarm.node.report import Connection, FolderReport, folder_object, has_member, missing_for
 from swarm.sync.events import ScanWanted
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from swarm.node.shared_folder import SharedFolder
 
 GREET_WAIT = 3.0  # seconds that join waits for the first member, to say whether anybody is online
+MEET_WAIT = 5.0  # seconds for a member that nobody has heard of to turn up: it may just have joined elsewhere
 EVENT_PAUSE = 0.25  # seconds between two looks for whoever listens to events: four times a second is plenty
 ROLES = {"write": Role.WRITE, "read": Role.READ, "blind": Role.BLIND, "owner": Role.OWNER}
 NO_SERVICE = "Nothing starts Swarm again after a reboot; swarm service install does."
@@ -343,6 +344,8 @@ class Requests:
         folder = self._find(path)
         if folder.thread is None:
             raise UserError(f"{folder.name} is paused", "swarm resume goes on", EXIT_HELD)
+        if device is not None and (timeout is None or timeout > MEET_WAIT):
+            await self._until_met(folder, device)
         missing = ["this device is still looking at its files"]
         try:
             async with asyncio.timeout(timeout):
@@ -353,6 +356,15 @@ class Requests:
         except TimeoutError:
             return Waited(False, tuple(missing))
         return Waited(True, ())
+
+    async def _until_met(self, folder: SharedFolder, device: str) -> None:
+        """A name that nobody has is a slip. Raises UserError, unless somebody turns up who has it."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(MEET_WAIT), self._node.changed:
+                while not has_member(self._report(folder), device):
+                    await self._node.changed.wait()
+                return
+        raise UserError(f"{folder.name} has no member {device!r}", "swarm peers lists them", EXIT_NOT_FOUND)
 
     async def key(self, path: str, kind: str) -> str:
         return self._printed(self._find(path), ROLES[kind])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from swarm.ids import Kind
 from swarm.index.version import context_covers, context_of
-from swarm.sync.found import same_content, same_time, says
+from swarm.sync.found import same_content, says
 
 if TYPE_CHECKING:
     from swarm.sync.found import Found
@@ -37,10 +37,7 @@ def adopted(ledger: Ledger, path: str, found: Found, local: Local | None) -> Loc
 
 def _wrote_over(ledger: Ledger, path: str, found: Found, local: Local | None) -> bool:
     """Whether the user put this in place of a version that is live: that must be said, or it would stay a conflict
-    copy whose bytes nobody may have any more. Not the user, if it has the very time of a version that says the same:
-    then we put it there ourselves, in a run that ended before it could note so."""
-    if any(says(record, found) and same_time(record, found) for record in ledger.register(path)):
-        return False
+    copy whose bytes nobody may have any more."""
     return local is not None and any(
         not record.tombstone and not says(record, found) and context_covers(local.installed, record.dot)
         for record in ledger.register(path)

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from swarm.index.record import Context, Record
     from swarm.sync.files import Stat
 
-_SECOND_NS = 1_000_000_000
 FILE_MODE, DIRECTORY_MODE = 0o644, 0o755  # of what comes from a disk without modes
 FIRST_BACKOFF = 0.05  # seconds; doubled each time a file changes under our eyes
 LAST_BACKOFF = 10.0
@@ -99,14 +98,6 @@ def only_inode_changed(local: Local, found: Found) -> bool:
         found.kind is Kind.DIRECTORY or local.mtime_ns == found.stat.mtime_ns
     )
     return same_content(local, found) and same_metadata
-
-
-def same_time(record: Record, found: Found) -> bool:
-    """Whether the file has the mtime that the record gives it, as far as a disk can have it: in whole seconds, or in
-    every other one."""
-    mtime_ns, told = told_mtime(found.stat.mtime_ns), record.mtime_ns
-    rounded = mtime_ns % _SECOND_NS == 0 and mtime_ns in (told - told % _SECOND_NS, told - told % (2 * _SECOND_NS))
-    return mtime_ns == told or rounded
 
 
 def says(record: Record, found: Found) -> bool:

@@ -6,6 +6,7 @@ paths of the view changed. It writes this device's own records, and keeps the pr
 - A record's context covers what was installed at its path on this disk, never a record that was only received.
 - Conflicts materialise before any write: a loser whose copy is on this disk gets a record of its own at its conflict
   name, in the same transaction, before the new record covers it.
+- Nothing is stated again that no user wrote again: a deletion on its way would not cover the new statement.
 - A later record of this device at a path covers every earlier one of its own there. A version vector cannot leave out
   a dot below another, so an own loser that is not on the disk yet is materialised as well.
 """
@@ -23,7 +24,7 @@ from swarm.keys.role import Role
 from swarm.keys.seal import path_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from swarm.index.record import Context, Record
     from swarm.index.view import Entry, Resolution
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from swarm.keys.device import DeviceKey
     from swarm.sync.store import Local, Store
 
+MAX_ORPHANS = 1 << 31  # all: they are in memory once, and few, for members confirm what they have within seconds
 HLC_AHEAD_MS = 5 * 60 * 1000  # a clock that far ahead of ours is not followed: one wrong device must not win for ever
 
 
@@ -156,6 +158,12 @@ class Ledger:
     def register(self, path: str) -> tuple[Record, ...]:
         return self.store.register(self.key_of(path))
 
+    def has_live(self, path: str, installed: Context) -> bool:
+        """Whether a live version at `path` is among those."""
+        return any(
+            not record.tombstone and version.context_covers(installed, record.dot) for record in self.register(path)
+        )
+
     def resolve(self, path: str) -> Resolution:
         """What is visible thanks to the register at `path`."""
         return view.resolve(path, _Registers(self.store, self._path_key))
@@ -227,47 +235,55 @@ class Ledger:
     def settle_copy(self, path: str, copy: Local, wall: int) -> Local | None:
         """The user changed a conflict copy that has no record of its own: gives it one first.
 
-        The register that it comes from is written anew, which materialises this copy and every other one on the disk.
-        Returns what then is local at `path`; None while the winner is not on this disk yet: the copy keeps its place
-        in the register, and what the user made of it is a new file.
+        The loser that it shows leaves its register by a tombstone that covers nothing else. (Rejected: to state the
+        winner anew, with the loser covered. A deletion of the winner on its way to us would not cover the new
+        statement, and the file would come back though no user wrote it.) Returns what then is local at `path`; None
+        where the copy shows no loser any more, or one that cannot be told from another by a context: what the user made
+        of it is a new file.
         """
         source = copy.copy_of
-        entry = next((entry for entry in self.resolve(source).entries if entry.path == source), None)
-        base = self.store.local(source)
-        if entry is None or base is None or not self._is_installed(entry, base):
+        entry = next((entry for entry in self.resolve(source).entries if entry.virtual and entry.path == path), None)
+        if entry is None or entry.record is None or not self._may_materialise(source, entry):
             return None
-        value = Value(Kind.DIRECTORY, mode=base.mode) if entry.record is None else Value.of(entry.record)
-        record = self.write(source, value, base, wall)
-        self.store.put_local(source, replace(base, installed=version.context_of([record])))
+        register = self.register(source)
+        losers = [record for record in register if record.same_value(entry.record)]
+        context = version.context_of(losers)
+        if any(version.context_covers(context, record.dot) for record in register if record not in losers):
+            return None
+        self._materialise(entry, wall)
+        self._author(source, Value(entry.kind, tombstone=True), context, wall, "")
         return self.store.local(path)
 
-    def begin_life(self, origin: Origin, wall: int) -> None:
+    def begin_life(self, origin: Origin, wall: int, doubles: Sequence[Record] = ()) -> None:
         """From now on under a new origin. Records of the old life that nobody may have seen are written anew.
 
-        Those are the ones beyond what was confirmed; a seq of theirs may stand for another record elsewhere.
+        Those are the ones beyond what was confirmed; a seq of theirs may stand for another record elsewhere. From the
+        first of `doubles` on it does, whatever was confirmed: records of this life that somebody else has signed. They
+        stay as they are.
         """
         old, self.origin = self.origin, origin
         confirmed = int.from_bytes(self.store.get("confirmed") or b"", "big")
+        confirmed = min([confirmed, *(record.seq - 1 for record in doubles)])
+        strange = {record.hash for record in doubles}
         self._seq = self._clock.get(origin, 0)
-        while orphans := self.store.records_after(old, confirmed, limit=256):
-            for orphan in orphans:
-                register = self.store.register(orphan.key)
-                rest = tuple(record for record in register if record.hash != orphan.hash)
-                self._put(orphan.path, orphan.key, register, rest)
-                record = self._author(orphan.path, Value.of(orphan), orphan.context, wall, orphan.moved)
-                local = self.store.local(orphan.path)
-                if local is not None and orphan.dot in local.installed:
-                    self.store.put_local(orphan.path, replace(local, installed=version.context_of([record])))
+        for orphan in self.store.records_after(old, confirmed, limit=MAX_ORPHANS):
+            if orphan.hash in strange:
+                continue
+            register = self.store.register(orphan.key)
+            rest = tuple(record for record in register if record.hash != orphan.hash)
+            self._put(orphan.path, orphan.key, register, rest)
+            record = self._author(orphan.path, Value.of(orphan), orphan.context, wall, orphan.moved)
+            local = self.store.local(orphan.path)
+            if local is not None and orphan.dot in local.installed:
+                self.store.put_local(orphan.path, replace(local, installed=version.context_of([record])))
         self._clock[old] = min(self._clock.get(old, 0), confirmed)
         self.store.set_clock(old, self._clock[old])
+        self.store.put("confirmed", None)
 
     def confirm(self, seq: int) -> None:
         """A member has said that it knows our records up to there: they are ours beyond doubt."""
         if int.from_bytes(self.store.get("confirmed") or b"", "big") < seq <= self._seq:
             self.store.put("confirmed", seq.to_bytes(8, "big"))
-
-    def _is_installed(self, entry: Entry, local: Local) -> bool:
-        return entry.record is None or local.installed == self.wanted_context(entry)
 
     def _may_materialise(self, path: str, entry: Entry) -> bool:
         assert entry.record is not None

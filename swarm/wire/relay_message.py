@@ -63,7 +63,7 @@ class Refusal(IntEnum):
 
 
 _SENTENCES: Final = {
-    Refusal.TOKEN: "it wants another token: relay address as HOST:PORT~KEY.TOKEN",
+    Refusal.TOKEN: "it wants another token: swarm relay add --token-file FILE",
     Refusal.NOT_ALLOWED: "this device is not on its list",
     Refusal.FULL: "it is full",
     Refusal.ADDRESS_FULL: "too many of its clients have this address",

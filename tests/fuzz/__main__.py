@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.fuzz.attack import Overrun, attack
 
-TARGETS = ("node", "relay")  # each a module of this directory with running(base), a context with a Target
+TARGETS = ("node", "relay", "dht")  # each a module of this directory with running(base), a context with a Target
 
 
 def main() -> int:

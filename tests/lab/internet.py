@@ -32,6 +32,7 @@ class Site:
     host: Machine
     router: Machine | None
     public: str  # the address that others see
+    inner: str = ""  # the router's, inside
 
     @property
     def gate(self) -> Machine:
@@ -83,9 +84,10 @@ class Internet:
         ip("-n", outside.namespace, "route", "add", "default", "via", f"{NETWORK}.1")
         if kind is Kind.NONE:
             return Site(kind, outside, None, public)
-        host = self._wire.behind(outside, f"10.0.{number}.1", f"10.0.{number}.2")
+        inner = f"10.0.{number}.1"
+        host = self._wire.behind(outside, inner, f"10.0.{number}.2")
         nft(outside, rules(kind))
-        return Site(kind, host, outside, public)
+        return Site(kind, host, outside, public, inner)
 
 
 def nft(machine: Machine, commands: str) -> None:

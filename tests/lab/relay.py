@@ -27,6 +27,7 @@ class Relay:
         self.state = base / f"relay-{host}"
         self.log = base / f"log-relay-{host}"
         self.options = ["--no-dht", *options]
+        self.program: Sequence[str] = RELAY
         self.line = ""  # HOST:PORT~KEY
         self._listen = f"{host}:{port}"
         self._inside = list(inside)
@@ -38,7 +39,7 @@ class Relay:
         self._log = self.log.open("a")
         # the clone is not the current directory, which others may write to
         self._process = subprocess.Popen(
-            [*self._inside, *RELAY, "--listen", self._listen, "--state", str(self.state), *self.options],
+            [*self._inside, *self.program, "--listen", self._listen, "--state", str(self.state), *self.options],
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -136,10 +136,15 @@ class Daemon:
 
     # -- commands
 
-    def run(self, *arguments: str, code: int = 0, stdin: str = "", timeout: float = COMMAND_TIMEOUT) -> str:
-        """One command. Its stdout; its stderr where it is expected to fail. A traceback is always a failure."""
+    def run(
+        self, *arguments: str, code: int = 0, stdin: str = "", timeout: float = COMMAND_TIMEOUT, there: bool = False
+    ) -> str:
+        """One command. Its stdout; its stderr where it is expected to fail. A traceback is always a failure.
+
+        there: on the daemon's machine, which matters to who asks the network.
+        """
         result = subprocess.run(
-            [*SWARM, *arguments],
+            [*(self._inside if there else ()), *SWARM, *arguments],
             env=self.environment,
             input=stdin,
             capture_output=True,

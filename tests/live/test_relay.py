@@ -112,6 +112,29 @@ def test_runs_of_datagrams_come_out_as_they_went_in(start: Callable[..., RelayPr
     asyncio.run(scene())
 
 
+def test_ipv4_and_ipv6_meet_at_a_relay_that_listens_everywhere(start: Callable[..., RelayProcess]) -> None:
+    relay = start("--public-address", "r.example.net", listen=":0")
+    port = int(relay.line.partition("~")[0].rpartition(":")[2])
+
+    async def scene() -> None:
+        old, new = Peer(("127.0.0.1", port), relay.key), Peer(("::1", port), relay.key)
+        await old.registered()
+        try:
+            await new.registered()
+        except OSError:
+            pytest.skip("this machine has no IPv6")
+        assert old.last(effect.Registered).observed[0] == "127.0.0.1"
+        assert new.last(effect.Registered).observed[0] == "::1"
+        channel = await new.open(old)
+        for speaker, hearer in ((old, new), (new, old)):
+            speaker.say(channel, [b"x" * 500] * 5)
+            assert await hearer.hear(5) == [b"x" * 500] * 5
+        await old.close()
+        await new.close()
+
+    asyncio.run(scene())
+
+
 def test_sigterm_tells_the_devices_and_ends_within_five_seconds(start: Callable[..., RelayProcess]) -> None:
     relay = start()
 
@@ -123,6 +146,7 @@ def test_sigterm_tells_the_devices_and_ends_within_five_seconds(start: Callable[
         for peer in (anna, over_tcp):
             await peer.reach(lambda p=peer: p.has(effect.RelayDraining))  # type: ignore[misc]
             await peer.reach(lambda p=peer: p.has(effect.Lost))  # type: ignore[misc]
+            assert peer.last(effect.Lost).refusal is Refusal.DRAINING
         assert await asyncio.to_thread(relay.process.wait, 5) == 0
         assert time.monotonic() - began < 5
         await anna.close()

@@ -39,8 +39,9 @@ class Side:
         self.answering: list[TcpLane] = []
         self.said: list[AskTcp | OfferTcp] = []
         self.other: Side | None = None
+        self.link = FakeLink(route)
         self.lanes = TcpLanes(
-            FakeLink(route),  # type: ignore[arg-type]
+            self.link,  # type: ignore[arg-type]
             self.listener,
             say=self.say,
             fetch=self.fetching.append,
@@ -199,5 +200,23 @@ def test_an_offer_that_was_not_asked_for_is_ignored() -> None:
         assert not side.lanes._dials
         for each in (side, host):
             await each.end()
+
+    play(scenario)
+
+
+def test_lanes_come_with_a_straight_route_and_go_with_it() -> None:
+    async def scenario() -> None:
+        async with sides("relayed") as (one, other):
+            await asyncio.sleep(0.05)
+            for side in (one, other):
+                side.link.route = "direct"
+                side.lanes.rerouted()
+            for side in (one, other):
+                await until(lambda side=side: len(side.fetching) == len(side.answering) == LANES)  # type: ignore[misc]
+            one.link.route = "relayed"
+            one.lanes.rerouted()
+            for lane in (*one.fetching, *one.answering):
+                with pytest.raises(Unavailable):
+                    await lane.read(1)
 
     play(scenario)

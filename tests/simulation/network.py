@@ -84,7 +84,7 @@ class Network:
 
     def _notice(self, pair: Pair, session: int, here: Member, there: Member) -> Callable[[], None]:
         def notice() -> None:
-            if self._sessions[pair] == session:  # else a new one has taken its place
+            if self._sessions[pair] == session and there.id not in here.links:  # else a new one has taken its place
                 here.post(MemberDown(there.id))
 
         return notice

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from swarm.ids import ContentId, Kind, Origin
+from swarm.ids import ContentId, Kind, Origin, parent_of
 from swarm.index.paths import below_git
 from swarm.sync.operation import InstallFile, InstallLink, MakeDirectory, MoveFile, Outcome, Remove, SetMetadata
 from tests.simulation.claims import Claims
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from swarm.sync.events import OperationsDone
+    from swarm.sync.ledger import Ledger
     from swarm.sync.memory_files import MemoryFileSystem, Tree
     from swarm.sync.memory_store import MemoryStore
     from tests.simulation.device import Device
@@ -372,13 +373,23 @@ class Oracle:
         if ledger.seq <= after:
             return
         self.look(device)
-        for record in device.store.records_after(ledger.origin, after, 1 << 20):
+        records = device.store.records_after(ledger.origin, after, 1 << 20)
+        copies = [record.path for record in records if " (conflict " in record.path]
+        for record in records:
             self.claims.signed(device, record)
             if record.tombstone:
-                self._check_deletion(device, watched, record.path)
+                if not self._moves_out_a_loser(ledger, record.path, copies):
+                    self._check_deletion(device, watched, record.path)
             elif record.kind is Kind.FILE and not self._is_known(record.content):
                 self.convict(f"{device.name} signed a version of {record.path} that no user wrote")
         watched.signed[ledger.origin] = ledger.seq
+
+    def _moves_out_a_loser(self, ledger: Ledger, path: str, copies: list[str]) -> bool:
+        """Whether a tombstone at `path` only makes a loser a file of its own: what has the name keeps it, and the copy
+        has a record in the same commit."""
+        stem = path.rpartition("/")[2].partition(".")[0]
+        beside = any(parent_of(copy) == parent_of(path) and stem in copy and copy != path for copy in copies)
+        return beside and ledger.visible(path) is not None
 
     def _check_deletion(self, device: Device, watched: Watched, path: str) -> None:
         if path in watched.dead:

@@ -197,6 +197,17 @@ class Play:
 
         self.world.after(4.0, allow)
 
+    def _allow(self, device: Device) -> None:
+        """A crash may have brought back that it is forbidden."""
+        try:
+            node = device.files.node("d")
+        except OSError:
+            return
+        if not node.mode & 0o400:
+            node.mode = 0o755
+            device.tell("d")
+            device.tell("d/x")
+
     def _unmount(self, device: Device, step: Step) -> None:
         if device.files._away is not None:
             return
@@ -221,12 +232,16 @@ class Play:
         if how == "roll back" and device.name in self._snapshots:
             self.oracle.may_double(self._snapshots[device.name], device)
         if how == "lose":
-            device.store = MemoryStore()
+            device.store, self._cloned[device.name] = MemoryStore(), False
         elif device.name in self._snapshots:
-            device.store = self._snapshots.pop(device.name)
+            device.store, self._cloned[device.name] = self._snapshots.pop(device.name), how == "clone"
         self.oracle.forgot(device)
-        self._cloned[device.name] = how == "clone"
-        self.world.after(1.0, lambda: device.start(cloned=self._cloned[device.name]) if not device.runs else None)
+
+        def start() -> None:
+            if not device.runs:
+                device.start(cloned=self._cloned.pop(device.name, False))
+
+        self.world.after(1.0, start)
         device.wants_to_run = True
 
     def _twin(self, device: Device, noticed: bool) -> None:
@@ -259,6 +274,7 @@ class Play:
         for device in world.devices:
             if not device.runs:
                 device.start()
+            self._allow(device)
         world.network.heal()
         world.network.cut_all_of(self.liar)
         world.run(2.0)

@@ -83,3 +83,18 @@ def test_an_installation_that_was_not_committed_is_no_edit_of_the_version_that_i
     judge(world)
     assert other.folder is not None
     assert one.contents() == [b"of the first", b"of the other"]
+
+
+def test_a_file_that_gave_way_to_a_directory_in_a_run_that_ended_is_still_a_conflict_copy() -> None:
+    world, [one, other] = devices()
+    one.write("a", b"first")
+    world.settle()
+    part(one, other)
+    one.write("a", b"of the first")
+    other.remove("a")
+    other.mkdir("a")
+    other.write("a/x", b"in a directory")
+    world.run(5.0)
+    ahead(one, "rename", lambda: one.refusals.begin("commit", 1, 0.0), "a")
+    judge(world)
+    assert one.contents() == [b"in a directory", b"of the first"]

@@ -54,13 +54,13 @@ def lines(plan: Plan, tally: Tally) -> list[str]:
     return [
         f"{plan.nodes} nodes, {plan.clients:.0%} behind NATs, seed {plan.seed}, loss {plan.loss:.0%}, "
         f"churn {plan.churn:.0%}, hostile {plan.hostile:.0%}, aimed {plan.aimed}",
-        f"success        {success(tally):.1%} find somebody; {fmean(tally.found):.1%} of all there are found",
+        f"success        {success(tally):.1%} find somebody; {fmean(tally.found):.1%} of all are found",
         f"first record   {_times(tally.first)}",
         f"whole search   {_times(tally.whole)}",
         f"hops           {fmean(tally.hops):.1f} on average, {max(tally.hops)} at most",
         f"questions      {fmean(tally.asked):.1f} a search",
         f"bytes          {fmean(tally.bytes) / 1000:.1f} kB a search, both ways",
-        f"replicas       {fmean(tally.taken):.1f} nodes hold a topic's records; tables of {tally.table:.0f} nodes",
+        f"replicas       {fmean(tally.taken):.1f} honest nodes have a record; {tally.table:.0f} nodes in a table",
         f"refused        {tally.refuted} forged or stale records; {tally.in_tables} clients in tables; "
         f"{tally.answered_too_much} answers larger than three times their question",
     ]

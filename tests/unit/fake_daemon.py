@@ -114,7 +114,7 @@ class FakeDaemon:
 
     async def preview(self, invitation: str, path: str) -> Preview:
         self.calls.append(("preview", invitation, path))
-        return Preview("nas", 3, 12_000, 2, 3_100_000_000, 1, 1)
+        return Preview("nas", True, 3, 12_000, 2, 3_100_000_000, 1, 1)
 
     async def status(self) -> dict[str, Any]:
         return {"device": {"id": "ab", "name": "anna-desk"}, "folders": self.folders}

@@ -69,7 +69,7 @@ MAX_LINES = 480  # a file that nears it is two
 RELAY_SHELLS = {
     "__main__.py",
     "bootstrap.py",
-    "forward.py",
+    "describe.py",
     "main.py",
     "measure.py",
     "serve.py",

@@ -79,15 +79,19 @@ def test_every_verb_reaches_its_method_and_brings_its_answer_back(place: Path) -
                 client.call("join", key="swarmw1x", path=None, merge=True),
                 client.call("wait", path="/d", on="bob", peers=2, timeout=1.5),
                 client.call("key", path="/d", kind="read"),
+                client.call("relays"),
+                client.call("relay-add", relay="r:1~KEY", token=None),
                 client.ask("status"),
                 client.ping(),
             ]
 
-        shared, joined, waited, key, status, pong = await asyncio.to_thread(calls)
+        shared, joined, waited, key, relays, added, status, pong = await asyncio.to_thread(calls)
         assert shared["key"] == SECRET
         assert shared["notes"] == ["Anyone with this key can read and change Docs."]
         assert joined["path"] == "/home/anna/Docs"
         assert waited == {"done": True, "missing": []}
+        assert relays["relays"][0]["state"] == "connecting"
+        assert added == {"relay": "r:1~KEY", "notes": ["Registered."]}
         assert key == {"key": "swarmr1fake"}
         assert status["device"]["name"] == "anna-desk"
         assert pong == {"version": __version__, "pid": os.getpid()}
@@ -96,6 +100,8 @@ def test_every_verb_reaches_its_method_and_brings_its_answer_back(place: Path) -
             ("join", "swarmw1x", None, True),
             ("wait", "/d", "bob", 2, 1.5),
             ("key", "/d", "read"),
+            ("relays",),
+            ("relay-add", "r:1~KEY", None),
         ]
 
     drive(place, test)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from swarm.ids import DeviceId
 from swarm.node.dialer import (
     AT_ONCE,
+    BEHIND,
     FRESH,
     LAST_PAUSE,
     LAST_PING_PAUSE,
@@ -14,6 +15,7 @@ from swarm.node.dialer import (
     PINGS_AT_ONCE,
     Dialer,
 )
+from swarm.wire.hop import Door
 
 ANNA, BOB, EVE = (DeviceId(letter * 32) for letter in (b"a", b"b", b"e"))
 NAS = ("192.0.2.7", 47474)
@@ -150,3 +152,34 @@ def test_our_own_address_is_left_alone_until_we_have_moved() -> None:
     dialer.hurry(1.0)
     dialer.know([NAS], 1.0)
     assert dialer.due(1.0) == [NAS]
+
+
+DOOR = Door(b"r" * 32, b"h" * 16)
+
+
+def test_a_door_is_tried_a_moment_after_addresses_and_never_pinged() -> None:
+    dialer = Dialer()
+    dialer.know([DOOR, NAS], 0.0)
+    assert dialer.due(0.0) == [NAS]
+    assert dialer.pings_due(0.0) == [NAS]
+    assert dialer.due(BEHIND) == [DOOR]
+
+
+def test_addresses_that_do_not_answer_keep_no_door_waiting() -> None:
+    dialer = Dialer()
+    dialer.know(places(3 * AT_ONCE), 0.0)
+    dialer.know([DOOR], 0.0)
+    assert len(dialer.due(BEHIND)) == AT_ONCE + 1
+
+
+def test_a_door_of_a_device_that_is_connected_rests() -> None:
+    dialer = Dialer()
+    dialer.know([DOOR], 0.0)
+    assert dialer.due(1.0) == [DOOR]
+    dialer.identify([DOOR, Door(b"r" * 32, b"unknown")], BOB)
+    assert dialer.needless(BOB) == [DOOR]
+    dialer.connected(BOB)
+    dialer.failed(DOOR, 1.0)
+    assert dialer.due(100.0) == []
+    dialer.lost(BOB, 100.0)
+    assert dialer.due(100.0 + BEHIND) == [DOOR]

@@ -168,6 +168,26 @@ def test_commands_in_the_readme_can_be_typed() -> None:
             parser.parse_args(arguments[1:])
 
 
+def test_commands_in_the_guide_can_be_typed() -> None:
+    guide = ROOT / "docs/GUIDE.md"
+    lines = [line for block in _FENCE.findall(read(guide)) for line in block.splitlines()]
+    typed = [shlex.split(line) for line in lines if line.startswith("swarm ")]
+    typed += [shlex.split(line.split(" swarm ", 1)[1]) for line in lines if line.startswith("podman exec")]
+    assert len(typed) > 12
+    for program, verb, *arguments in typed:
+        assert program == "swarm"
+        assert verb in VERBS
+        parser = argparse.ArgumentParser(exit_on_error=False)
+        import_module(f"swarm.cli.{verb}").configure(parser)
+        parser.parse_args(arguments)
+
+
+def test_the_guide_has_every_state() -> None:
+    states = {row[0].strip("`") for row in rows(ROOT / "docs/GUIDE.md", "state")} | {"in-sync"}
+    source = read(ROOT / "swarm/node/report.py")
+    assert states == set(re.findall(r'"(in-sync|syncing|scanning|waiting|paused|held|error)"', source))
+
+
 def test_the_readme_has_every_exit_code() -> None:
     codes = {value for name, value in vars(errors).items() if name.startswith("EXIT_")}
     assert {int(row[0]) for row in rows(README, "code")} == codes | {0}

@@ -91,3 +91,18 @@ def test_what_comes_after_a_try_was_given_up_changes_nothing() -> None:
     choice.lost("another", 1.0)
     assert choice.carrier == "tcp"
     assert choice.look_at() == math.inf
+
+
+def test_another_route_is_a_new_chance_at_once() -> None:
+    choice = LaneChoice(0.0)
+    for moment in (0.0, 1.0):
+        choice.turn(moment)
+        choice.failed(moment + 0.5)
+    assert choice.look_at() > 1.5
+    choice.begin_anew(2.0)
+    assert choice.turn(2.0) is Way.DIAL
+    choice.begin_anew(2.5)
+    assert choice.turn(2.5) is None, "one is under way"
+    choice.opened("lane", 3.0)
+    choice.begin_anew(3.5)
+    assert choice.look_at() == math.inf

@@ -19,6 +19,7 @@ from swarm.net.capped import (
 )
 from swarm.net.certificate import ephemeral_certificate
 from swarm.net.path_mtu import BASE, LARGEST
+from swarm.net.recovery import BURST
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -300,3 +301,49 @@ def test_every_tenth_datagram_lost_costs_no_data() -> None:
     wire.client.send_stream_data(0, bytes(1 << 20), end_stream=True)
     wire.run(4000, read=True)
     assert wire.arrived[0] == 1 << 20
+
+
+def test_on_another_path_what_the_old_one_taught_is_forgotten() -> None:
+    wire = Wire()
+    wire.trust()
+    wire.client.send_stream_data(0, bytes(8 << 20), end_stream=True)
+    wire.run(20, read=True)
+    assert wire.client.datagram_size == LARGEST
+    assert wire.client._loss.congestion_window > BURST
+    wire.client.rerouted(wire.now, failed=False)
+    assert wire.client.datagram_size == BASE
+    assert wire.client._loss.congestion_window == BURST
+    assert wire.client.round_trip is None
+    wire.run(1000, read=True)
+    assert wire.arrived[0] == 8 << 20
+    assert wire.client.datagram_size == LARGEST
+
+
+def test_what_was_under_way_on_a_path_that_failed_is_sent_again_at_once() -> None:
+    way = {"open": True}
+    wire = Wire(lambda _: way["open"])
+    wire.trust()
+    wire.client.send_stream_data(0, bytes(4 << 20), end_stream=True)
+    wire.run(10, read=True)
+    way["open"] = False
+    wire.run(20, read=True)
+    assert wire.client.awaits
+    before = wire.arrived[0]
+    way["open"] = True
+    wire.client.rerouted(wire.now, failed=True)
+    assert wire.client._loss.bytes_in_flight == 0
+    wire.run(3, read=True)
+    assert wire.arrived[0] > before
+    wire.run(1000, read=True)
+    assert wire.arrived[0] == 4 << 20
+    assert not wire.client.awaits
+
+
+def test_another_path_before_the_handshake_or_after_the_end_is_nothing() -> None:
+    client = CappedConnection(configuration=replace(CONFIGURATION, is_client=True), lanes=16)
+    client.connect(ADDRESS, 0.0)
+    client.rerouted(0.0, failed=True)
+    wire = Wire()
+    wire.client.close()
+    wire.run(3)
+    wire.client.rerouted(wire.now, failed=True)

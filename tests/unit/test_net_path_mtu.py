@@ -95,3 +95,13 @@ def test_late_losses_of_the_old_size_do_not_count_against_the_new() -> None:
         path.lost(LARGEST)
         path.expired(LARGEST)
     assert path.size == 1372
+
+
+def test_another_path_is_begun_at_what_every_path_carries() -> None:
+    path = raised(8952)
+    path.begin_anew()
+    assert path.size == BASE
+    assert path.due(1000.0)[0] > BASE
+    fresh = PathMtu()
+    fresh.begin_anew()
+    assert fresh.due(1000.0) == (), "not before it is trusted"

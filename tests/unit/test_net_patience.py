@@ -76,3 +76,13 @@ def test_an_answer_after_a_sleep_ends_the_haste() -> None:
 
 def test_a_handshake_is_not_hastened() -> None:
     assert not Patience(LIMITS, 100.0, dialled=True).hasten(101.0)
+
+
+def test_who_has_relays_to_be_found_by_gets_longer_after_a_sleep() -> None:
+    short, long = trusted(), trusted()
+    assert short.hasten(101.0)
+    assert long.hasten(101.0, has_doors=True)
+    look = 101.0 + LIMITS.wake_seconds
+    assert short.judge(100.0, look) is Judgement.SILENT
+    assert long.judge(100.0, look) is Judgement.WAIT
+    assert long.judge(100.0, 101.0 + LIMITS.lost_seconds) is Judgement.SILENT

@@ -119,6 +119,19 @@ def test_a_link_whose_straight_way_dies_is_relayed_within_two_seconds() -> None:
         assert side.used[-1][0] - died < 1.0
 
 
+def test_who_only_acknowledges_follows_to_the_relay_too() -> None:
+    world = World("none", "none", relayed=False)
+    world.cut.add("straight")
+    died = world.now
+    for step in range(40):
+        world.a.say(f"a{step}")
+        world.run(0.05)
+    for side in (world.a, world.b):
+        assert isinstance(side.routes.active, Channel)
+        assert side.used[-1][0] - died < 1.2
+    assert world.a.data[-1][1] == "ack a38", "and what it says arrives"
+
+
 def test_it_goes_back_when_the_straight_way_heals_and_not_a_moment_of_silence_passes() -> None:
     world = World("restricted", "restricted")
     world.meet()

@@ -10,7 +10,7 @@ from swarm.keys.chain import FolderKeys
 from swarm.keys.device import DeviceKey
 from swarm.keys.role import Role
 from swarm.node.address_book import Acquaintance
-from swarm.node.report import FolderReport, folder_object
+from swarm.node.report import FolderReport, folder_object, has_member
 from swarm.sync.files import Traits
 from swarm.sync.folder import Folder, FolderStatus, Identity, MemberStatus
 from swarm.sync.memory_store import MemoryStore
@@ -43,6 +43,16 @@ def test_who_is_away_is_behind_by_what_it_lacked_when_it_was_last_heard() -> Non
 
 def test_of_whom_nothing_was_heard_nothing_is_said() -> None:
     assert {peer["behind"] for peer in told(status())["peers"]} == {None}
+
+
+def test_a_member_is_known_by_its_name_or_the_beginning_of_its_id() -> None:
+    book = {LAPTOP.hex(): Acquaintance("laptop", [], {FOLDER: "write"}, 0.0)}
+    nas = MemberStatus(NAS, "nas", Role.WRITE, identical=True, need_files=0, need_bytes=0)
+    report = FolderReport(FOLDER, "Docs", "/d", "write", status(members=(nas,)), None, "", book, {})
+    for known in ("nas", "laptop", LAPTOP.hex()[:6]):
+        assert has_member(report, known)
+    for unknown in ("lap", "nobody", LAPTOP.hex()[:3], ""):
+        assert not has_member(report, unknown)
 
 
 def test_a_disk_that_is_away_has_no_files_that_cannot_be_held() -> None:

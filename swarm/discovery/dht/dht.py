@@ -37,7 +37,8 @@ log = logging.getLogger("swarm.dht")
 
 FIRST_PAUSE: Final = 0.5  # seconds between two attempts to find anybody, then growing by half
 LAST_PAUSE: Final = 60.0
-REFRESH: Final = 900.0  # seconds between two looks at who is there
+FIRST_REFRESH: Final = 10.0  # seconds; thrice that lie between the first two looks at who is there, and so on
+REFRESH: Final = 900.0
 WALKS: Final = 3  # lookups of ids far from ours, that fill the other buckets
 PUBLISH: Final = 3_600.0  # seconds; half of a record's life
 PUBLISH_AGAIN: Final = 5.0  # seconds after nobody took it, then growing
@@ -68,6 +69,7 @@ class Side:
     standing: Standing
     greet: asyncio.Event  # there is somebody new to try, or to try again
     refreshed: float | None = None
+    rest: float = FIRST_REFRESH  # seconds until it is refreshed again
 
 
 class Dht:
@@ -112,7 +114,8 @@ class Dht:
             standing = Standing(always_server=always_server, address=known.get(number))
             protocol = Protocol(send, self.store, standing, random=random, wall=wall)
             greet = asyncio.Event()
-            self.sides[number] = Side(number, Overlay(protocol, wall, greet.set), standing, greet)
+            overlay = Overlay(protocol, wall=wall, random=random, on_lost=greet.set)
+            self.sides[number] = Side(number, overlay, standing, greet)
 
     # -- for the node
 
@@ -238,12 +241,13 @@ class Dht:
                 self._up.set()
                 self._publish_all()
                 self._on_up()
-            if overlay.is_up and (side.refreshed is None or self._loop.time() - side.refreshed > REFRESH):
+            if overlay.is_up and (side.refreshed is None or self._loop.time() - side.refreshed > side.rest):
                 await self._refresh(side)
+                side.rest = min(REFRESH, side.rest * 3)
             lacking = not overlay.is_up or any(address not in overlay.anchors for address in wanted)
             pause = min(LAST_PAUSE, pause * 1.5) if lacking else FIRST_PAUSE
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(pause if lacking else LAST_PAUSE):
+                async with asyncio.timeout(pause if lacking else min(LAST_PAUSE, side.rest)):
                     await side.greet.wait()
                     pause = FIRST_PAUSE
 

@@ -73,14 +73,25 @@ class Lookup:
             chosen.append(candidate.contact)
         return chosen
 
-    def answered(self, contact: Contact, told: Iterable[Contact], now: float) -> None:
-        """The node answered, and told of others."""
+    def answered(self, contact: Contact, told: Iterable[Contact], now: float, name: bytes | None = None) -> None:
+        """The node answered, and told of others. `name`: the id that it gave, where that is another.
+
+        It counts by its own: else a liar could hide a node by telling of its address under a wrong id.
+        """
         candidate = self._known.get(contact.id)
-        if candidate is None or candidate.asked_at is None or candidate.answered:
+        if candidate is None or (asked_at := candidate.asked_at) is None or candidate.answered:
             return
+        if name is not None and name != contact.id:
+            candidate.failed = True
+            known = self._known.get(name)
+            if name == self._own or (known is not None and known.answered):
+                return
+            real = contact._replace(id=name)
+            candidate = _Candidate(real, distance(name, self._target), candidate.hops, candidate.way, asked_at)
+            self._known[name] = candidate
         candidate.answered, candidate.failed = True, False
         self.hops = max(self.hops, candidate.hops)
-        self.trip += (now - candidate.asked_at - self.trip) / 4
+        self.trip += (now - asked_at - self.trip) / 4
         for other in sorted(told, key=lambda other: distance(other.id, self._target))[:MAX_TOLD]:
             self._learn(other, candidate.hops + 1, candidate.way)
 
@@ -112,11 +123,18 @@ class Lookup:
         return [candidate.contact for candidate in self._best(now) if candidate.answered][:count]
 
     def _learn(self, contact: Contact, hops: int, way: int) -> None:
-        known = contact.id in self._known or contact.address in self._addresses
-        if known or contact.id == self._own or len(self._known) >= MAX_KNOWN:
+        if contact.id in self._known or contact.address in self._addresses or contact.id == self._own:
             return
+        far = distance(contact.id, self._target)
+        if len(self._known) >= MAX_KNOWN:
+            waiting = [candidate for candidate in self._known.values() if candidate.asked_at is None]
+            last = max(waiting, key=lambda candidate: candidate.distance, default=None)
+            if last is None or last.distance < far:
+                return
+            del self._known[last.contact.id]
+            self._addresses.discard(last.contact.address)
         self._addresses.add(contact.address)
-        self._known[contact.id] = _Candidate(contact, distance(contact.id, self._target), hops, way)
+        self._known[contact.id] = _Candidate(contact, far, hops, way)
 
     def _best(self, now: float) -> list[_Candidate]:
         """The k closest that are alive as far as we know, few of each network."""

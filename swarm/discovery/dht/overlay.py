@@ -10,7 +10,8 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from swarm.discovery.dht.contact import Contact, parse_contact
+from swarm.discovery.dht.contact import Contact, is_bound, parse_contact
+from swarm.discovery.dht.crowd import Crowd
 from swarm.discovery.dht.lookup import K, Lookup
 from swarm.discovery.dht.messages import Done, Found, Got, Pong
 from swarm.discovery.dht.provider import check, slot_of, topic_of
@@ -30,7 +31,10 @@ if TYPE_CHECKING:
 REPLICAS: Final = 10  # nodes that are given a record: with a fifth of them liars, one in 10^7 has only liars
 NEAREST: Final = 16  # nodes closest to a topic that have to have answered
 MAX_PAGES: Final = 48  # further pages of one search, from all nodes: 128 slots are 32 pages
+NEAR_POINT: Final = 8  # nodes closest to a point of a crowded region
+MAX_WIDE: Final = 40  # nodes of it that are asked and given records, beside the closest
 MAX_ANCHORS: Final = 16
+MAX_MET: Final = 64
 
 
 @dataclass(slots=True)
@@ -40,6 +44,7 @@ class Search:
     lookup: Lookup
     tokens: dict[bytes, bytes] = field(default_factory=dict)  # node id -> for a Put
     records: dict[bytes, Record] = field(default_factory=dict)  # slot -> the latest
+    wide: list[Contact] = field(default_factory=list)  # of the region, where it is crowded around the topic
     refuted: int = 0  # records that were shown and are not genuine, or not good any more
     pages: int = 0
 
@@ -47,13 +52,23 @@ class Search:
 class Overlay:
     """Searches of one node."""
 
-    def __init__(self, protocol: Protocol, wall: Callable[[], float], on_lost: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        protocol: Protocol,
+        *,
+        wall: Callable[[], float],
+        random: Callable[[int], bytes],
+        on_lost: Callable[[], None],
+    ) -> None:
         """`on_lost`: an anchor does not answer any more."""
         self.protocol = protocol
         self._wall = wall
         self._on_lost = on_lost
+        self._random = random
+        self.crowd = Crowd()
         self._loop = asyncio.get_running_loop()
         self.anchors: dict[Address, Contact] = {}
+        self._met: dict[Address, bytes] = {}  # ids of anchors, those that were lost included
 
     @property
     def is_up(self) -> bool:
@@ -76,30 +91,54 @@ class Overlay:
             contact = Contact(answer.sender, *address)
             if not anchors:
                 fresh += 1
-            elif contact != known and (known is not None or len(self.anchors) < MAX_ANCHORS):
+            elif known is not None or len(self.anchors) < MAX_ANCHORS:
                 self.anchors[address] = contact
-                fresh += 1
+                fresh += self._met.get(address) != contact.id
+                self._met[address] = contact.id
+                if len(self._met) > MAX_MET:
+                    del self._met[next(iter(self._met))]
         return fresh
 
     async def approach(self, target: bytes) -> Lookup:
         """Finds the nodes close to a target; who answers on the way is in the table then."""
-        return (await self._run(target, None, None)).lookup
+        lookup = (await self._run(target, None, None)).lookup
+        self.crowd.learn(target, lookup.closest(K, self._loop.time()))
+        return lookup
 
     async def search(
         self, public_key: bytes, on_record: Callable[[Record], None] | None = None, *, nearest: int = NEAREST
     ) -> Search:
         """Finds the records of a topic; `on_record` gets each as it comes, and a later one of its slot too."""
-        return await self._run(topic_of(public_key), public_key, on_record, nearest)
+        topic = topic_of(public_key)
+        search = await self._run(topic, public_key, on_record, nearest)
+        if self.crowd.is_crowded(topic, search.lookup.closest(nearest, self._loop.time())):
+            await self._widen(search, topic, public_key, on_record)
+        return search
 
     async def publish(self, public_key: bytes, raw: bytes) -> int:
         """Brings a record to the nodes closest to its topic. How many have it now."""
         search = await self.search(public_key)
-        nodes = [node for node in search.lookup.closest(NEAREST, self._loop.time()) if node.id in search.tokens][
-            :REPLICAS
-        ]
+        closest = search.lookup.closest(REPLICAS, self._loop.time())
+        nodes = [node for node in dict.fromkeys([*closest, *search.wide]) if node.id in search.tokens]
         asked = [self.protocol.bring(node, search.tokens[node.id], public_key, raw) for node in nodes]
         answers = [await future for future in asked]
         return sum(isinstance(answer, Done) and answer.outcome == Outcome.STORED for answer in answers)
+
+    async def _widen(
+        self, search: Search, topic: bytes, public_key: bytes, on_record: Callable[[Record], None] | None
+    ) -> None:
+        """Asks the nodes of the region, too."""
+        points = self.crowd.points(topic, self._random)
+        found = await asyncio.gather(*(self._run(point, None, None, NEAR_POINT) for point in points))
+        now = self._loop.time()
+        near = dict.fromkeys(node for one in found for node in one.lookup.closest(NEAR_POINT, now))
+        search.wide = self.crowd.within(topic, list(near))[:MAX_WIDE]
+        asked = {node: self.protocol.ask_records(node, topic) for node in search.wide if node.id not in search.tokens}
+        for node, future in asked.items():
+            answer = await future
+            if isinstance(answer, Got) and answer.sender == node.id:
+                search.tokens[node.id] = answer.token
+                self._read(search, public_key, answer, on_record)
 
     async def prove(self) -> None:
         """Has strangers try to reach us."""
@@ -142,20 +181,25 @@ class Overlay:
                     self._heard(lookup, contact, answer)
                 if isinstance(answer, Got) and public_key is not None:
                     after = self._read(search, public_key, answer, on_record)
-                    search.tokens[contact.id] = answer.token
+                    search.tokens[answer.sender] = answer.token
                     if after and search.pages < MAX_PAGES:
                         search.pages += 1
                         under_way[protocol.ask_records(contact, target, after)] = contact, False
 
     def _heard(self, lookup: Lookup, contact: Contact, answer: Answer | None) -> None:
-        if not isinstance(answer, Found | Got):
+        if not isinstance(answer, Found | Got) or not self._is_believed(Contact(answer.sender, *contact.address)):
             lookup.failed(contact)
             if self.anchors.get(contact.address) == contact:
                 del self.anchors[contact.address]
                 self._on_lost()
             return
         told = (parse_contact(data, contact.host) for data in answer.contacts)
-        lookup.answered(contact, [other for other in told if other is not None], self._loop.time())
+        others = [other for other in told if other is not None]
+        lookup.answered(contact, others, self._loop.time(), answer.sender)
+
+    def _is_believed(self, contact: Contact) -> bool:
+        """An anchor may be a client, and not know the address that its id should be bound to."""
+        return contact.address in self.anchors or is_bound(contact)
 
     def _read(
         self, search: Search, public_key: bytes, answer: Got, on_record: Callable[[Record], None] | None

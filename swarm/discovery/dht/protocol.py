@@ -89,7 +89,7 @@ class _Pending:
     future: asyncio.Future[Answer | None]
     timer: asyncio.TimerHandle
     address: Address
-    expected: bytes | None  # the id that has to answer; None where it is not known
+    expected: bytes | None  # the id that should answer; None where it is not known
 
 
 class Protocol(KademliaProtocol):  # type: ignore[misc]  # the library has no types
@@ -141,7 +141,10 @@ class Protocol(KademliaProtocol):  # type: ignore[misc]  # the library has no ty
     # -- asking
 
     def ask(self, address: Address, question: Question, expected: bytes | None) -> asyncio.Future[Answer | None]:
-        """The answer, or None when there was none in time or it was another node's. Never raises."""
+        """The answer, or None when there was none in time. Never raises.
+
+        `expected`: the id of who is there, as far as is known. The answer may have another one.
+        """
         future: asyncio.Future[Answer | None] = self._loop.create_future()
         if len(self._pending) >= MAX_OUTSTANDING:
             future.set_result(None)
@@ -205,9 +208,11 @@ class Protocol(KademliaProtocol):  # type: ignore[misc]  # the library has no ty
         if pending is None or pending.address != address:
             return
         answer = messages.parse_answer(body)
-        if answer is None or answer.sender == self.id or pending.expected not in (None, answer.sender):
+        if answer is None or answer.sender == self.id:
             self._end(message_id, None)
             return
+        if pending.expected not in (None, answer.sender):
+            self.table.remove(Contact(pending.expected or b"", *address))
         seen = parse_address(answer.seen)
         if seen is not None and self.standing.seen(seen, address[0]):
             self._move(seen)
