@@ -118,6 +118,12 @@ class Exchange:
             self._introductions[introduction.origin] = introduction
             self.store.put_introduction(introduction.origin, introduction.raw)
 
+    def begin_life(self, introduction: Introduction) -> None:
+        """What members sent of the life before, we did not take: its clock was ours to move. Now it is theirs."""
+        self.introduce(introduction)
+        self.doubles = []
+        self._resend.update(self.gossip.peers)
+
     # -- members
 
     def up(self, peer: DeviceId) -> None:

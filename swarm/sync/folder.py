@@ -374,11 +374,10 @@ class Folder:
 
     def _begin_life(self, why: str, wall: int) -> None:
         introduction = self.life.begin(self.ledger, wall)
-        self.exchange.introduce(introduction)
         self.archive.distrust()
         self._emit(Note(why))
         self.ledger.begin_life(introduction.origin, wall, self.exchange.doubles)
-        self.exchange.doubles = []
+        self.exchange.begin_life(introduction)
 
     # -- small decisions
 

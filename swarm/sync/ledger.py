@@ -159,7 +159,8 @@ class Ledger:
         return self.store.register(self.key_of(path))
 
     def has_live(self, path: str, installed: Context) -> bool:
-        """Whether a live version at `path` is among those."""
+        """Whether a live version at `path` is among those: a deletion of what was superseded since would say nothing,
+        and contradict what was never here."""
         return any(
             not record.tombstone and version.context_covers(installed, record.dot) for record in self.register(path)
         )

@@ -428,7 +428,6 @@ class Observer:
             before = self.ledger.settle_copy(path, local, wall)
         self.store.put_local(path, None)
         self.store.drop_chunks(path)
-        # A deletion of what was superseded since would say nothing, and contradict what was never here.
         if before is not None and not doubtful and self.ledger.has_live(path, before.installed):
             self.ledger.write(path, Value(local.kind, tombstone=True), before, wall)
 
