@@ -109,9 +109,7 @@ class _Group:
         why = self._sync_names()
         if why:
             results = [
-                Result(result.operation, Outcome.FAILED, history=result.history, why=why)
-                if result.outcome is Outcome.DONE
-                else result
+                replace(result, outcome=Outcome.FAILED, why=why) if result.outcome is Outcome.DONE else result
                 for result in results
             ]
         return tuple(results)
@@ -169,6 +167,7 @@ class _Group:
             case SetMetadata(path=path, expected=expected, mode=mode, mtime_ns=mtime_ns):
                 return _Achieved(self._set_metadata(path, expected, mode, mtime_ns))
             case Confirm(path=path, expected=expected):
+                self.placement.metadata_changed |= operation.lasting  # so that all of the disk is synced
                 return _Achieved(self._as_expected(path, expected))
             case Remove():
                 return self._remove(operation)

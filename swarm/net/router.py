@@ -112,7 +112,7 @@ class Router:
         routes = self._routes
         assert routes is not None
         if hop == self.hop and not self._rebinding.in_question:  # nearly every packet
-            routes.alive(self._loop.time())
+            routes.carried(self._loop.time())
             return
         now = self._loop.time()
         if not isinstance(self.hop, Channel) and not isinstance(hop, Channel):

@@ -372,7 +372,8 @@ class Requests:
         for folder in self._node.folders.values():
             if real == folder.real or real.startswith(folder.real.rstrip("/") + "/"):
                 return folder
-        raise UserError(f"{path} is in no shared folder", "swarm status lists them", EXIT_NOT_FOUND)
+        why = f"{path} is in no shared folder" if os.path.lexists(path) else f"there is no {path}"
+        raise UserError(why, "swarm status lists the shared folders", EXIT_NOT_FOUND)
 
     def _find_root(self, path: str) -> SharedFolder:
         """The folder whose directory an absolute path is: one inside of it is a slip, and would take all along."""

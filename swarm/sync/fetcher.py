@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from swarm.content.chunk import MIN_CHUNK, ChunkRef
 from swarm.content.manifest import checked_node, chunk_list, missing_nodes
-from swarm.errors import BadPeer, SwarmError
+from swarm.errors import BadPeer, Integrity, SwarmError
 from swarm.sync.assembly import Assembly, Request, Stage, temp_of
 from swarm.sync.backlog import Backlog
 from swarm.sync.events import Accuse, Ask, DropTemp, PrepareTemp, StoreChunks, StoreFiles
@@ -292,7 +292,7 @@ class Fetcher:
                 self._sources.update(assembly.sources)
                 self._out(PrepareTemp(assembly.content, assembly.size, assembly.temp, assembly.chunks, places))
                 return
-        except SwarmError as error:  # its author stated a size, or built a tree, that cannot be
+        except (BadPeer, Integrity) as error:  # its author stated a size, or built a tree, that cannot be
             self._fail(assembly, f"its manifest is wrong: {error.message}", final=True)
             return
         assembly.stage = Stage.WHOLE if assembly.size <= MIN_CHUNK else Stage.NODES

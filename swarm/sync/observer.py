@@ -22,10 +22,12 @@ from swarm.index.paths import check_path
 from swarm.index.version import context_of
 from swarm.sync.adoption import adopted
 from swarm.sync.databases import LAST_PAUSE, LONGEST_REST, REST, Databases, database_of, files_of
-from swarm.sync.events import Hash, ReadDatabase, Scan
+from swarm.sync.events import Hash, ReadDatabase
 from swarm.sync.found import FIRST_BACKOFF, Found, is_text, only_inode_changed, told_mode, unchanged
+from swarm.sync.held import Held
 from swarm.sync.ignore import IgnoreRules
 from swarm.sync.ledger import Value
+from swarm.sync.listings import Listings
 from swarm.sync.missing import CONFIRM_WAIT, DELETION_WAIT, RENAME_WAIT, Missing
 from swarm.sync.repositories import NAMES_LAST, names_objects
 from swarm.sync.unread import Unread
@@ -82,13 +84,13 @@ class Observer:
         self._device_rules = device_rules
         self._rules_by_directory: dict[str, str] = {}
         self.rules = IgnoreRules(True, {}, device_rules)
-        self._walking: dict[str, bool] = {}  # directories being listed; True: and all below
-        self._again: dict[str, bool] = {}  # directories that changed while being listed
+        self._listings = Listings(out)
+        self._scan = self._listings.scan
         self._closed: set[str] = set()
         self._files = Unread()
         self._databases = Databases()
         self.missing = Missing(store)
-        self._held: dict[str, Found] = {}
+        self._held = Held()
         self._unread: dict[str, tuple[float, bool]] = {}  # directories: when to list them again, and all below?
         self._first_walk = Walk()
         self._asked = Walk()  # for somebody who waits
@@ -103,7 +105,7 @@ class Observer:
     @property
     def settled(self) -> bool:
         """Nothing on the disk waits to be looked at, but for what is written to all the time."""
-        return not (self._walking or self._files.pressing or self.missing)
+        return not (self._listings or self._files.pressing or self.missing)
 
     @property
     def held(self) -> int:
@@ -144,25 +146,27 @@ class Observer:
 
     def look_at(self, directory: str) -> None:
         """Something of ours was not as expected in that directory."""
-        self._scan(directory, recursive=False)
+        self._scan(directory)
+
+    def removed(self, path: str) -> None:
+        """We took away what was at `path`: whoever reads it now reads what a disk that folds names takes for it."""
+        self._files.drop(path)
 
     def dirty(self, event: Dirty) -> None:
         if event.overflow:
             self._scan("", recursive=True)
         self._closed |= event.closed
         for directory in sorted(event.directories):
-            self._scan(directory, recursive=False)
+            self._scan(directory)
 
     def scanned(self, event: Scanned, now: float, wall: int) -> None:
         directory = event.directory
-        recursive = self._walking.pop(directory, False)
+        recursive = self._listings.listed(directory)
         self.cannot.pop(directory, None)
-        if directory in self._again:
-            self._scan(directory, self._again.pop(directory))
         if directory and self.rules.ignores(directory, True):
             return
         if directory and not self._is_directory(directory):
-            self._scan(parent_of(directory), recursive=False)  # its own parent tells what it is
+            self._scan(parent_of(directory))  # its own parent tells what it is
             return
         self._read_rules(directory, event.rules)
         above = f"{directory}/" if directory else ""
@@ -171,6 +175,7 @@ class Observer:
             stat = event.entries.get(name)
             if stat is None or (below and stat.kind is not Kind.DIRECTORY):
                 del self.cannot[path]  # what could not be read is no more
+        self._held.listed(directory, event.entries)
         known = self.store.locals_in(directory)
         self._databases.listed(directory, {*event.entries, *known})
         for name, local in known.items():
@@ -182,11 +187,10 @@ class Observer:
 
     def scan_failed(self, event: ScanFailed, now: float) -> None:
         directory = event.directory
-        self._walking.pop(directory, None)
-        self._again.pop(directory, None)
+        self._listings.failed(directory)
         if event.gone:
             if directory:
-                self._scan(parent_of(directory), recursive=False)
+                self._scan(parent_of(directory))
         else:
             self.cannot[directory] = event.why
             self._unread[directory] = (now + UNREAD_AGAIN, True)
@@ -194,7 +198,10 @@ class Observer:
         self._finish_walk()
 
     def hashed(self, event: Hashed, now: float, wall: int) -> None:
-        self._files.reading.pop(event.path, None)
+        if self._files.has_read(event.path):
+            self._scan(parent_of(event.path))
+            self._finish_walk(event.path)
+            return
         self.cannot.pop(event.path, None)
         if event.target and not is_text(event.target):
             self.cannot[event.path] = "a symbolic link to a name that is not UTF-8"
@@ -215,11 +222,11 @@ class Observer:
     def hash_failed(self, event: HashFailed, now: float) -> None:
         if event.gone:
             self._files.reading.pop(event.path, None)
-            self._scan(parent_of(event.path), recursive=False)
+            self._scan(parent_of(event.path))
         elif event.unsettled:
             if event.stat is not None and event.stat.kind not in (Kind.FILE, Kind.SYMLINK):
                 self._files.reading.pop(event.path, None)
-                self._scan(parent_of(event.path), recursive=False)  # there is nothing to read there any more
+                self._scan(parent_of(event.path))  # there is nothing to read there any more
             else:
                 # Its stat has changed, so the directory is read again; the pause grows with each vain attempt.
                 self._files.again(event.path, event.stat, now)
@@ -245,7 +252,7 @@ class Observer:
                 self.missing.wait(path, now + CONFIRM_WAIT)
             else:
                 self.missing.confirm(path)
-                self._scan(parent_of(path), recursive=False)
+                self._scan(parent_of(path))
 
     def _read(self, path: str, now: float) -> None:
         """`path` is due; with it all that changed of the database that it belongs to."""
@@ -287,22 +294,14 @@ class Observer:
     def release(self, now: float, wall: int) -> None:
         """A member was heard to the end: what was held becomes adoptions and records."""
         self.holding = False
-        held, self._held = self._held, {}
-        for path in sorted(held, key=str.encode):
-            self._observe(path, held[path], now, wall)
+        for path, found in self._held.take():
+            self._observe(path, found, now, wall)
 
     # -- the walk
 
-    def _scan(self, directory: str, recursive: bool) -> None:
-        if directory in self._walking:
-            self._again[directory] = self._again.get(directory, False) or recursive
-        else:
-            self._walking[directory] = recursive
-            self._out(Scan(directory))
-
     def _finish_walk(self, read: str = "") -> None:
         for walk in (self._first_walk, self._asked):
-            walk.look(bool(self._walking), self._files.waiting, self._files.reading, read)
+            walk.look(bool(self._listings), self._files.waiting, self._files.reading, read)
 
     def _read_rules(self, directory: str, rules: str | None) -> None:
         if self._rules_by_directory.get(directory) == rules:
@@ -317,9 +316,7 @@ class Observer:
     def _is_directory(self, path: str) -> bool:
         held = self._held.get(path)
         local = self.store.local(path)
-        return (local is not None and local.kind is Kind.DIRECTORY) or (
-            held is not None and held.kind is Kind.DIRECTORY
-        )
+        return any(known is not None and known.kind is Kind.DIRECTORY for known in (local, held))
 
     def _present(self, path: str, stat: Stat, local: Local | None, recursive: bool, now: float, wall: int) -> None:
         if self.missing.forget(path, local):
@@ -382,7 +379,7 @@ class Observer:
 
     def _lacks(self, path: str, local: Local, now: float, wall: int) -> None:
         """A listing has not what the local tree has."""
-        self._files.waiting.pop(path, None)
+        self._files.drop(path)
         self.cannot.pop(path, None)
         if self.missing.confirmed(path):
             self._delete(path, wall)
@@ -431,7 +428,6 @@ class Observer:
             before = self.ledger.settle_copy(path, local, wall)
         self.store.put_local(path, None)
         self.store.drop_chunks(path)
-        # A deletion of what was superseded since would say nothing, and contradict what was never here.
         if before is not None and not doubtful and self.ledger.has_live(path, before.installed):
             self.ledger.write(path, Value(local.kind, tombstone=True), before, wall)
 
@@ -439,7 +435,7 @@ class Observer:
 
     def _observe(self, path: str, found: Found, now: float, wall: int, moved: str = "") -> None:
         if self.holding:
-            self._held[path] = found
+            self._held.put(path, found)
             return
         local = self.store.local(path)
         if local is not None and only_inode_changed(local, found):

@@ -72,6 +72,7 @@ class Confirm:
 
     path: str
     expected: Local
+    lasting: bool = False  # what was done at `path` before could not be made durable: try again
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,8 @@ class Result:
 
     operation: Operation
     outcome: Outcome
-    stat: Stat | None = None  # of what now is at the operation's path, as achieved; None when it was removed
+    stat: Stat | None = None  # of what now is at the operation's path, as achieved; None when it was removed. FAILED
+    # with one: it is there to be seen, and may not last
     history: str = ""  # where the file that was replaced or removed now is, or ""
     why: str = ""  # a sentence, for FAILED
     permanent: bool = False  # FAILED: trying again will not help until something changes (a name impossible here)

@@ -61,6 +61,7 @@ class Planner:
         traits: Traits,
         rules: Callable[[], IgnoreRules],
         look_at: Callable[[str], None],
+        removed: Callable[[str], None],
         missing: Callable[[str], str],
         changes: Changes,
     ) -> None:
@@ -74,6 +75,7 @@ class Planner:
         self._traits = traits
         self._rules = rules
         self._look_at = look_at
+        self._removed = removed
         self._dirty: dict[str, None] = {}
         self._needs: dict[str, Need] = {}
         self._ready: dict[str, None] = {}
@@ -85,6 +87,7 @@ class Planner:
         self._sources: dict[str, str] = {}  # of running moves: source -> path
         self._kept: set[str] = set()  # directories that hold what we do not sync
         self._failed: set[str] = set()  # tried in vain, and not looked at since
+        self._unsettled: set[str] = set()  # as the view wants it, and not durable
         self._retry: list[tuple[float, str]] = []
         self._pauses: dict[str, float] = {}
 
@@ -191,6 +194,8 @@ class Planner:
         self._drop(path)
         self._failed.discard(path)
         local = self.store.local(path)
+        if local is None:
+            self._unsettled.discard(path)
         need = self._need(path, entry, local)
         if need is None or (path in self.changes and self.ledger.is_below_file(path)):
             self.changes.drop(path)
@@ -242,7 +247,7 @@ class Planner:
             if says_the_same(record, local):
                 copy_of = record.path if entry.virtual else ""
                 same = local.installed == installed and local.copy_of == copy_of
-                if same and not self._metadata_differs(record, local):
+                if same and not self._metadata_differs(record, local) and path not in self._unsettled:
                     return None
                 return Need(entry, installed)  # of another version with the same bytes too: are they still there?
         return Need(entry, installed, record.size if record is not None and kind is Kind.FILE else 0)
@@ -314,11 +319,13 @@ class Planner:
                 return MakeDirectory(path, mode)
             if local.kind is not Kind.DIRECTORY:
                 return Remove(path, local)
-            return SetMetadata(path, local, mode, local.mtime_ns) if local.mode != mode else Confirm(path, local)
+            if local.mode != mode:
+                return SetMetadata(path, local, mode, local.mtime_ns)
+            return Confirm(path, local, path in self._unsettled)
         if local is not None and says_the_same(record, local):
             if self._metadata_differs(record, local):
                 return SetMetadata(path, local, record.mode, record.mtime_ns)
-            return Confirm(path, local)
+            return Confirm(path, local, path in self._unsettled)
         if record.kind is Kind.SYMLINK:
             return InstallLink(path, local, record.target, record.mtime_ns)
         source = self._move_source(record) if local is None else None
@@ -361,10 +368,14 @@ class Planner:
             if result.outcome is Outcome.DONE:
                 self._pauses.pop(operation.path, None)
                 self.troubles.pop(operation.path, None)
+                self._unsettled.discard(operation.path)
                 self._record_done(result, running.need)
             elif result.outcome is Outcome.KEPT:
                 self._kept.add(operation.path)
             else:
+                if result.stat is not None:  # a user may act on it already
+                    self._record_done(result, running.need)
+                    self._unsettled.add(operation.path)
                 self._record_failed(result, now)
                 continue
             self._touch_again(operation)
@@ -380,6 +391,7 @@ class Planner:
         if isinstance(operation, Remove):
             self._store_history(path, result.history)
             self.store.put_local(path, None)
+            self._removed(path)
             self._wake(path)
             if (parent := parent_of(path)) in self._kept:
                 self._kept.discard(parent)  # it held something that nobody knew of, and that may be what has gone
@@ -409,6 +421,7 @@ class Planner:
             case MoveFile(source=source, content=content):
                 self.store.move_chunks(source, path)
                 self.store.put_local(source, None)
+                self._removed(source)
                 local = replace(_local(Kind.FILE, stat, need.installed, copy_of), content=content)
         self.store.put_local(path, local)
 
@@ -433,7 +446,7 @@ class Planner:
             self._look_at(parent_of(path))
             if isinstance(result.operation, MoveFile):
                 self._look_at(parent_of(result.operation.source))
-        if isinstance(result.operation, InstallFile):
+        if isinstance(result.operation, InstallFile) and result.stat is None:
             self.fetcher.temp_lost(path)
         self._failed.add(path)
         pause = min(self._pauses.get(path, FIRST_RETRY / 2) * 2, LAST_RETRY)

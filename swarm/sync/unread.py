@@ -27,6 +27,7 @@ class Unread:
         self.pace = Pace()
         self.urgent = False  # somebody waits for everything to be looked at: versions come at any pace
         self._due: list[tuple[float, str]] = []  # heap
+        self._dropped: set[str] = set()  # being read, and not to be believed
 
     @property
     def pressing(self) -> bool:
@@ -81,6 +82,19 @@ class Unread:
         if candidate is not None and path not in self.waiting:
             backoff = min(candidate.backoff * 2, longest)
             self._put(path, stat or candidate.stat, now + backoff, backoff, candidate.since, candidate.put_off)
+
+    def drop(self, path: str) -> None:
+        """There is nothing any more that could be read there."""
+        self.waiting.pop(path, None)
+        if path in self.reading:
+            self._dropped.add(path)
+
+    def has_read(self, path: str) -> bool:
+        """It was read. Whether that is not to be believed."""
+        self.reading.pop(path, None)
+        dropped = path in self._dropped
+        self._dropped.discard(path)
+        return dropped
 
     def hurry(self, now: float) -> None:
         """Somebody waits: what was put off is read now."""

@@ -232,12 +232,16 @@ class Play:
         if how == "roll back" and device.name in self._snapshots:
             self.oracle.may_double(self._snapshots[device.name], device)
         if how == "lose":
-            device.store = MemoryStore()
+            device.store, self._cloned[device.name] = MemoryStore(), False
         elif device.name in self._snapshots:
-            device.store = self._snapshots.pop(device.name)
+            device.store, self._cloned[device.name] = self._snapshots.pop(device.name), how == "clone"
         self.oracle.forgot(device)
-        self._cloned[device.name] = how == "clone"
-        self.world.after(1.0, lambda: device.start(cloned=self._cloned[device.name]) if not device.runs else None)
+
+        def start() -> None:
+            if not device.runs:
+                device.start(cloned=self._cloned.pop(device.name, False))
+
+        self.world.after(1.0, start)
         device.wants_to_run = True
 
     def _twin(self, device: Device, noticed: bool) -> None:

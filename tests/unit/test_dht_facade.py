@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from swarm.discovery.dht.contact import Contact, make_id
 from swarm.discovery.dht.dht import Dht
+from swarm.discovery.dht.messages import Ping
 from swarm.discovery.dht.place import Place
 from swarm.discovery.dht.provider import DAY, LIFETIME
 from swarm.discovery.dht.remembered import MAX_NODES, Remembered
@@ -201,6 +202,40 @@ def test_all_of_many_devices_are_found_page_by_page() -> None:
             stage.add((f"{40 + number}.1.1.1", 47474)).announce(FOLDER)
         await asyncio.sleep(5.0)
         assert len(await stage.found(stage.add(BOB))) == 40
+
+    play(scenario)
+
+
+def test_an_anchor_that_answers_pings_and_nothing_else_is_no_busy_loop() -> None:
+    async def scenario(stage: Stage) -> None:
+        node = stage.add(NODE)
+        protocol = node.sides[4].overlay.protocol
+        answer = protocol._answer
+        setattr(protocol, "_answer", lambda asked, *rest: answer(asked, *rest) if isinstance(asked, Ping) else None)  # noqa: B010
+        anna = stage.add(ANNA)
+        anna.announce(FOLDER)
+        await asyncio.sleep(600.0)
+        assert stage.network.datagrams < 600
+
+    play(scenario)
+
+
+def test_seen_elsewhere_it_says_so() -> None:
+    """Others see us at a public address, which we do not know of ourselves."""
+
+    async def scenario(stage: Stage) -> None:
+        stage.add(NODE)
+        anna, bob = stage.add(ANNA, places=lambda: [Place("192.168.1.5", 1)]), stage.add(BOB)
+        anna.announce(FOLDER)
+        await asyncio.sleep(3.0)
+        (places,) = await stage.found(bob)
+        assert places == (Place(*ANNA), Place("192.168.1.5", 1))
+        new = ("50.1.1.1", 40_000)  # a new mapping at another provider: her machine notices nothing
+        stage.network.hosts[new] = stage.network.hosts.pop(ANNA)
+        stage.network.renamed[ANNA] = new
+        await asyncio.sleep(300.0)
+        (places,) = await stage.found(bob)
+        assert places == (Place(*new), Place("192.168.1.5", 1))
 
     play(scenario)
 

@@ -389,8 +389,9 @@ def test_our_id_follows_our_address() -> None:
 
 def test_a_typo_is_an_error_and_not_a_call_to_a_stranger() -> None:
     async def scenario(stage: Stage) -> None:
-        with pytest.raises(AttributeError):
+        with pytest.raises(AttributeError, match="pnig"):
             stage.protocol.pnig(STRANGER)
+        assert not hasattr(stage.protocol, "stun")  # which the library would call at whoever comes as argument
         assert stage.sent == []
 
     play(scenario)

@@ -163,6 +163,26 @@ def test_a_relay_that_restarts_below_a_relayed_link_is_asked_for_a_new_channel()
     assert world.a.data[-1][0] > world.now - 0.2
 
 
+def test_who_only_receives_notices_that_the_relay_has_forgotten_it() -> None:
+    world = World("symmetric", "symmetric")
+    world.meet()
+    for step in range(20):
+        world.a.say(f"a{step}")
+        world.run(0.05)
+    world.cut.add("relay")
+    world.run(2.0)
+    assert world.b.routes.failing
+    assert world.b.opens
+
+
+def test_after_a_burst_the_relay_is_asked_once() -> None:
+    world = World("blocked", "blocked")
+    world.a.say("a word")
+    world.run(3600.0)
+    assert [len(side.sent) for side in (world.a, world.b)] == [2, 2], "a ping, and a pong for the other's"
+    assert world.a.routes.look_at() == math.inf
+
+
 def test_a_link_at_rest_is_not_suspect() -> None:
     world = World("none", "none")
     world.meet()

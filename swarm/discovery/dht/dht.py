@@ -20,7 +20,7 @@ from swarm.discovery.dht.contact import Contact, Scope, scope, version
 from swarm.discovery.dht.overlay import Overlay
 from swarm.discovery.dht.place import Place
 from swarm.discovery.dht.protocol import Protocol
-from swarm.discovery.dht.provider import DAY, NEAR_MIDNIGHT, DayKeys, days_near
+from swarm.discovery.dht.provider import DayKeys, days_near
 from swarm.discovery.dht.standing import Standing
 from swarm.discovery.dht.store import ProviderStore
 from swarm.errors import Integrity
@@ -42,6 +42,7 @@ REFRESH: Final = 900.0
 WALKS: Final = 3  # lookups of ids far from ours, that fill the other buckets
 PUBLISH: Final = 3_600.0  # seconds; half of a record's life
 PUBLISH_AGAIN: Final = 5.0  # seconds after nobody took it, then growing
+RESTLESS: Final = 120.0  # seconds between two records because others see us at another address
 SETTLE: Final = 0.5  # seconds; several changes of places make one record
 SAVE: Final = 300.0  # seconds
 PATIENCE: Final = 5.0  # seconds that a search waits for the first node
@@ -101,6 +102,7 @@ class Dht:
         self._places = places
         self._remembered = remembered
         self._on_up = on_up
+        self._told_at = -RESTLESS  # when a new address was last told, or will be
         self._random = random
         self._wall = wall
         self._configured = tuple(dict.fromkeys(bootstrap))
@@ -112,7 +114,7 @@ class Dht:
         known = {version(host): (host, port) for host, port in public}
         for number in versions:
             standing = Standing(always_server=always_server, address=known.get(number))
-            protocol = Protocol(send, self.store, standing, random=random, wall=wall)
+            protocol = Protocol(send, self.store, standing, random=random, wall=wall, on_moved=self._seen_elsewhere)
             greet = asyncio.Event()
             overlay = Overlay(protocol, wall=wall, random=random, on_lost=greet.set)
             self.sides[number] = Side(number, overlay, standing, greet)
@@ -161,6 +163,7 @@ class Dht:
         """This device is to be found elsewhere: tells everybody, and looks whether the nodes are still reached."""
         self._publish_all()
         for side in self.sides.values():
+            side.standing.forget()
             side.refreshed = None
             side.greet.set()
 
@@ -279,6 +282,14 @@ class Dht:
 
     # -- being found
 
+    def _seen_elsewhere(self) -> None:
+        """Through some NATs we are seen at another port every time; that is not told each time."""
+        now = self._loop.time()
+        self._told_at = min(now + RESTLESS, max(now, self._told_at + RESTLESS))
+        for announced in self._announced.values():
+            announced.due = min(announced.due, self._told_at)
+        self._publish_now.set()
+
     def _publish_all(self) -> None:
         for announced in self._announced.values():
             announced.due, announced.pause = 0.0, PUBLISH_AGAIN
@@ -307,7 +318,8 @@ class Dht:
             if announced is None or self._device is None:
                 return
             # Before, not after: what changes while it is published is published again.
-            announced.due = self._loop.time() + self._until_next()
+            # A random part less than an hour, so that not everybody comes at once.
+            announced.due = self._loop.time() + PUBLISH * (1 - self._random(1)[0] / 256 / 5)
             announced.issued = max(int(self._wall()), announced.issued + 1)
             seen = [Place(*address) for address in self.observed()]
             places = [*seen, *self._places()]
@@ -324,13 +336,6 @@ class Dht:
             else:
                 announced.due = self._loop.time() + announced.pause
                 announced.pause = min(PUBLISH / 10, announced.pause * 2)
-
-    def _until_next(self) -> float:
-        """Seconds: an hour less a random part, so that not everybody comes at once; or when another day counts too."""
-        since = self._wall() % DAY
-        border = next(moment for moment in (NEAR_MIDNIGHT, DAY - NEAR_MIDNIGHT, DAY) if moment > since)
-        jitter = int.from_bytes(self._random(2), "big") / (1 << 16)
-        return min(PUBLISH * (1 - jitter / 5), border - since + 1 + 30 * jitter)
 
     # -- remembering
 

@@ -139,18 +139,14 @@ class Lookup:
     def _best(self, now: float) -> list[_Candidate]:
         """The k closest that are alive as far as we know, few of each network."""
         best: list[_Candidate] = []
-        crowd: Counter[bytes] = Counter()
         for candidate in sorted(self._known.values(), key=lambda candidate: candidate.distance):
             if candidate.failed or self._is_slow(candidate, now):
                 continue
-            net = party(candidate.contact)
-            if candidate.asked_at is None and self._networks[net] >= MAX_OF_NETWORK:
+            if candidate.asked_at is None and self._networks[party(candidate.contact)] >= MAX_OF_NETWORK:
                 continue
-            if crowd[net] < MAX_OF_NETWORK:
-                crowd[net] += 1
-                best.append(candidate)
-                if len(best) == self._k:
-                    break
+            best.append(candidate)
+            if len(best) == self._k:
+                break
         return best
 
     def _next(self, now: float) -> _Candidate | None:

@@ -103,8 +103,12 @@ class Protocol(KademliaProtocol):  # type: ignore[misc]  # the library has no ty
         *,
         random: Callable[[int], bytes],
         wall: Callable[[], float],
+        on_moved: Callable[[], None] = lambda: None,
     ) -> None:
-        """`send` must not wait. `random`: so many random bytes. `wall`: seconds since 1970."""
+        """`send` must not wait. `random`: so many random bytes. `wall`: seconds since 1970.
+
+        `on_moved`: others see us at another address than before.
+        """
         host = standing.address[0] if standing.address is not None else None
         super().__init__(Node(make_id(host, random(20))), store, K)
         self.table = Table(self.router)
@@ -113,6 +117,7 @@ class Protocol(KademliaProtocol):  # type: ignore[misc]  # the library has no ty
         self._store = store
         self._random = random
         self._wall = wall
+        self._on_moved = on_moved
         self._loop = asyncio.get_running_loop()
         self._secret = random(32)
         self._pending: dict[bytes, _Pending] = {}
@@ -225,6 +230,7 @@ class Protocol(KademliaProtocol):  # type: ignore[misc]  # the library has no ty
 
     def _move(self, address: Address) -> None:
         """We are somewhere else; our id is bound to our network."""
+        self._on_moved()
         if is_bound(Contact(self.id, *address)):
             return
         self.source_node = Node(make_id(address[0], self._random(20)))

@@ -1,0 +1,37 @@
+"""Listings: one at a time for each directory, and none forgotten."""
+
+from __future__ import annotations
+
+from swarm.sync.events import Effect, Scan
+from swarm.sync.listings import Listings
+
+
+def test_a_directory_that_changes_while_it_is_listed_is_listed_once_more() -> None:
+    effects: list[Effect] = []
+    listings = Listings(effects.append)
+    listings.scan("d", recursive=True)
+    listings.scan("d")
+    listings.scan("d")
+    assert effects == [Scan("d")]
+    assert listings.listed("d")
+    assert effects == [Scan("d"), Scan("d")]
+    assert not listings.listed("d")
+    assert len(listings) == 0
+
+
+def test_what_was_asked_for_below_is_not_forgotten() -> None:
+    listings = Listings(lambda _: None)
+    listings.scan("d")
+    listings.scan("d", recursive=True)
+    assert not listings.listed("d")
+    assert listings.listed("d")
+
+
+def test_a_directory_that_could_not_be_listed_is_not_tried_again_at_once() -> None:
+    effects: list[Effect] = []
+    listings = Listings(effects.append)
+    listings.scan("d")
+    listings.scan("d")
+    listings.failed("d")
+    assert effects == [Scan("d")]
+    assert len(listings) == 0
