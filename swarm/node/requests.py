@@ -192,7 +192,9 @@ class Requests:
         )
 
     def _printed(self, folder: SharedFolder, role: Role) -> str:
-        hints = Hints(self._node.finder.addresses(), self._node.relays.hints(), folder.name)
+        named = [(node.host, node.port) for node in self._node.config.bootstrap]
+        nodes = tuple(dict.fromkeys([*named, *folder.hints.nodes]))
+        hints = Hints(self._node.finder.addresses(), self._node.relays.hints(), folder.name, nodes)
         return format_invitation(folder.keys.printed(role), hints)
 
     @_in_turn
