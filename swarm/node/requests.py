@@ -122,7 +122,7 @@ class Requests:
             raise UserError(f"this folder is on this device already, at {self._node.folders[keys.folder_id].root}")
         if keys.folder_id in self._node.previews:
             raise UserError("somebody is asking for this very preview", "try again in a moment")
-        preview = self._node.start_preview(keys, root)
+        preview = self._node.start_preview(keys, hints, root)
         try:
             self._node.finder.hurry()
             self._node.finder.know(hints.addresses)
