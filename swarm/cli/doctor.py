@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from swarm.control.diagnosis import Facts, Finding, FolderSeen, MappingSeen, PeerSeen, RelaySeen
 
 MARKS: Final = {"ok": ("ok", "green"), "note": ("--", "yellow"), "problem": ("!!", "red")}
-LABEL: Final = 22  # columns of what a line is about
+LONGEST_LABEL: Final = 32  # columns of what a line is about; what is longer stands out
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -50,13 +50,14 @@ def table(lines: list[Finding]) -> list[str]:
     """What people read: a line each, and below it what to do where there is something."""
     from swarm.control.diagnosis import NOTHING
 
+    width = min(LONGEST_LABEL, max(len(line.topic) for line in lines))
     shown = []
     for line in lines:
         mark, colour = MARKS[line.level]
-        label = terminal.printable(line.topic).ljust(LABEL)
+        label = terminal.printable(line.topic).ljust(width)
         shown.append(f"{terminal.colour(mark, colour, sys.stdout)}  {label}  {terminal.printable(line.text)}")
         if line.advice != NOTHING:
-            shown.append(f"{'':{LABEL + 4}}  {terminal.printable(line.advice)}")
+            shown.append(f"{'':{width + 4}}  {terminal.printable(line.advice)}")
     return shown
 
 

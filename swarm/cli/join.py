@@ -56,7 +56,7 @@ def _join(daemon: Client, key: str, path: str | None, agreed: bool, reads_only: 
         asked = terminal.interactive() and not agreed
         if asked or agreed:
             terminal.note(f"{error.message}. Looking what the others have …")
-        found = daemon.call("preview", key=key, path=path)
+        found = daemon.call("preview", deadline=None, key=key, path=path)
         if not asked and not agreed:
             raise UserError(f"{error.message}: {in_short(found)}", error.hint, EXIT_HELD) from None
         for line in preview(found, reads_only):
@@ -68,8 +68,9 @@ def _join(daemon: Client, key: str, path: str | None, agreed: bool, reads_only: 
 
 def in_short(found: dict[str, Any]) -> str:
     """A preview on one line."""
-    if not found["member"]:
-        return f"{plural(found['only_here'], 'file')}; nobody is online to compare them with"
+    if not found["whole"]:
+        who = f"the list of {found['member']} did not come" if found["member"] else "nobody is online"
+        return f"{plural(found['only_here'], 'file')}; {who} to compare them with"
     return (
         f"{found['only_here']:,} only here, {found['only_there']:,} only there, {found['same']:,} same and "
         f"{found['differ']:,} different, by size and time against what {found['member']} has"
@@ -79,9 +80,10 @@ def in_short(found: dict[str, Any]) -> str:
 def preview(found: dict[str, Any], reads_only: bool) -> list[str]:
     """What people are told before files are merged."""
     here, there = found["only_here"], found["only_there"]
-    if not found["member"]:
+    if not found["whole"]:
+        who = f"The list of {found['member']} did not come in time" if found["member"] else "Nobody of it is online"
         return [
-            "Nobody who has this folder is online: what is there cannot be counted.",
+            f"{who}: what is there cannot be counted.",
             f"  here  {plural(here, 'file')}  {amount(found['only_here_bytes'])}",
             _MERGING[reads_only],
         ]

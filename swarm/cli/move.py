@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 def configure(parser: ArgumentParser) -> None:
     parser.add_argument("old", metavar="OLD", help="where it was")
     parser.add_argument("new", metavar="NEW", help="where it is, or shall be")
-    parser.epilog = "To another disk: copy it there yourself, remove the old one, and say this."
+    parser.epilog = (
+        "To another disk: swarm pause, copy it there with all that is in it (cp -a), remove the old one, say this,\n"
+        "and swarm resume."
+    )
 
 
 def run(options: Namespace) -> int:

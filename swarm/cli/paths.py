@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 
-from swarm.errors import EXIT_FAILED, EXIT_NOT_FOUND, EXIT_USAGE, UserError
+from swarm.errors import EXIT_FAILED, EXIT_USAGE, UserError
 
 
 def absolute(path: str) -> str:
@@ -29,13 +29,9 @@ def absolute(path: str) -> str:
 
 
 def folder_or_current(path: str | None) -> str:
-    """The path that names a shared folder: where the user stands, when it was left out. Raises UserError (exit 3)."""
-    if path is None:
-        return absolute(_current())
-    place = absolute(path)
-    if _mode(place) is None:
-        raise UserError(f"there is no {place}", "swarm status lists the shared folders", EXIT_NOT_FOUND)
-    return place
+    """The path that names a shared folder: where the user stands, when it was left out. It need not be there, for the
+    folder's disk may be away. Raises UserError."""
+    return absolute(_current() if path is None else path)
 
 
 def directory_to_be(path: str) -> str:

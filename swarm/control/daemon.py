@@ -27,7 +27,8 @@ class Shared:
 class Preview:
     """The answer to preview: files by size and time, those here against those that a member has."""
 
-    member: str  # whose files they were compared with; "" when nobody was there, and all are only here
+    member: str  # whose files they were compared with; "" when nobody was there
+    whole: bool  # whether all of its list had come; else nothing was compared, and all are only here
     only_here: int
     only_here_bytes: int
     only_there: int

@@ -195,7 +195,7 @@ def _relay(relay: RelaySeen) -> Finding:
     if relay.observed is None and not relay.over_tcp:
         text = f"does not answer{f': {relay.session}' if relay.session else ''}"
         return Finding(topic, "problem", text, "does it run? swarm relay list shows what is configured here")
-    trip = f", {relay.rtt * 1000:.0f} ms" if relay.rtt is not None else ""
+    trip = _trip(relay.rtt)
     way = "over UDP" if relay.observed is not None else "over TCP alone"
     if relay.session:
         return Finding(topic, "problem", f"answers {way}{trip}, but: {relay.session}", "ask whoever runs it")
@@ -206,7 +206,7 @@ def _relay(relay: RelaySeen) -> Finding:
 
 def _peer(peer: PeerSeen, kind: Nat, facts: Facts) -> Finding:
     topic = f"device {peer.name}"
-    trip = f", {peer.rtt * 1000:.0f} ms" if peer.rtt is not None else ""
+    trip = _trip(peer.rtt)
     if peer.route != "relayed":
         return Finding(topic, "ok", f"{peer.route}{trip}")
     text = f"relayed{f' ({peer.via})' if peer.via else ''}{trip}: {_why_relayed(kind, facts)}"
@@ -288,6 +288,12 @@ def _folder(folder: FolderSeen) -> list[Finding]:
         advice = "nothing to do; do not save a file in the very moment in which it is replaced"
         lines.append(Finding(topic, "note", text, advice))
     return lines or [Finding(topic, "ok", f"{folder.path}: its disk does all that is needed")]
+
+
+def _trip(rtt: float | None) -> str:
+    if rtt is None:
+        return ""
+    return f", {rtt * 1000:.1f} ms" if rtt < 0.01 else f", {rtt * 1000:.0f} ms"
 
 
 def _duration(seconds: float) -> str:

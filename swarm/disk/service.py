@@ -105,6 +105,7 @@ def enable(home: Path) -> list[str]:
     """Starts it now and from now on. Sentences about what could not be had. Raises UserError."""
     name = name_of(home)
     if sys.platform == _MAC:
+        _call("launchctl", "bootout", f"gui/{os.getuid()}/{name}")  # an older one, or launchd takes no second
         _need("launchctl", "bootstrap", f"gui/{os.getuid()}", str(file_of(home)))
         return []
     _need("systemctl", "--user", "daemon-reload")

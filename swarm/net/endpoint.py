@@ -320,10 +320,14 @@ class Endpoint:
 
     async def _open_channel(self, router: Router, door: Door) -> None:
         with contextlib.suppress(Unavailable):
-            channel = await self._gates.knock(door)
+            channel = await self._gates.knock(door, urgent=True)
             for connection in self._links:
                 if connection.router is router:
                     connection.opened(channel)
+
+    def registered(self, relay: bytes) -> None:
+        for connection in self._links:
+            connection.router.relay_there(relay)
 
     def channel_lost(self, channel: Channel) -> None:
         for connection in list(self._links):

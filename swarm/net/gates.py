@@ -39,11 +39,14 @@ class Inside(Protocol):
 
     def channel_lost(self, channel: Channel) -> None: ...
 
+    def registered(self, relay: bytes) -> None:
+        """The relay of that key is there."""
+
     async def resolve(self, host: str, port: int) -> list[Address]: ...
 
 
 class Gates:
-    """Implements `swarm.net.relay_gate.Gatekeeper`."""
+    """Implements `swarm.net.gate_state.Gatekeeper`."""
 
     def __init__(self, inside: Inside, datagrams: Datagrams, hops: Hops) -> None:
         self._inside = inside
@@ -76,14 +79,14 @@ class Gates:
         taken = [gate.datagram_received(data) for gate in self._by_address.get(address, ())]
         return any(taken)  # by all at this address: two keys for one relay, of which one is wrong
 
-    async def knock(self, door: Door) -> Channel:
-        """A channel to a device. Raises Unavailable."""
+    async def knock(self, door: Door, *, urgent: bool = False) -> Channel:
+        """A channel to a device. `urgent`: for a link that has lost its way. Raises Unavailable."""
         gate = self._gates.get(door.relay)
         if gate is None:
             raise Unavailable("no such relay is in use")
         try:
             async with asyncio.timeout(KNOCK_SECONDS):
-                return await gate.knock(door.handle)
+                return await gate.knock(door.handle, urgent=urgent)
         except TimeoutError:
             raise Unavailable(f"no answer through the relay {gate.title}") from None
 
@@ -120,6 +123,9 @@ class Gates:
 
     def channel_lost(self, channel: Channel) -> None:
         self._inside.channel_lost(channel)
+
+    def registered(self, relay: bytes) -> None:
+        self._inside.registered(relay)
 
     def located(self, gate: RelayGate) -> None:
         self._by_address = {}

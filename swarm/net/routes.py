@@ -6,9 +6,9 @@ One QUIC connection lives above, and never knows. The rules:
   UDP, then one over TLS; among equals the quicker one, when it is much quicker.
 - While a relay is in use, everywhere that the peer may be is pinged: often at first, so that two NATs open for each
   other, then now and then for as long as it lasts. What is pinged stays open in our NAT, so the ends need no clock.
-- The hop in use is suspect when something was sent and nothing came back by it for a while. Then all are pinged, new
-  channels are asked for, and the first one that answers is used. Silence alone proves nothing: what sends nothing gets
-  nothing back.
+- The hop in use is suspect when something was sent and nothing came back by it for a while, or when the peer has gone
+  over to another that is no better. Then all are pinged, new channels are asked for, and the first one that answers is
+  used. Silence alone proves nothing: what sends nothing gets nothing back.
 - The peer has proved that it is a member, but may lie about addresses; so pings are small, few, and bounded.
 
 Events in, effects out; time is an argument.
@@ -36,6 +36,8 @@ SLOW_PAUSE = 1.0  # seconds between pings after that, doubling
 SLOWEST_PAUSE = 15.0  # what a NAT keeps open without a word: 30 s and more (RFC 4787, REQ-5)
 SUSPICION = 0.4  # seconds without a sign of life by the hop in use
 SUSPICION_TRIPS = 3  # round trips of the same, where those take longer
+DOUBT = 0.1  # seconds without one, when the peer sends by a hop that is no better
+LULL = 1.0  # seconds without a packet on a relayed link that had some, until the relay is asked, once, for a reason
 GRACE = 0.15  # seconds that the suspect has, once it is pinged, before another that answers is used
 ALARM_PAUSE = 0.1  # seconds between pings by all hops while the one in use is suspect; later HUNT_SECONDS, then:
 LATE_ALARM_PAUSE = 0.5
@@ -111,6 +113,9 @@ class Routes:
         self._hunt_until = NEVER
         self._hunt_due = math.inf
         self._hunt_pause = SLOW_PAUSE
+        self._alive_at = NEVER  # the last sign of life by the hop in use
+        self._carried_at = NEVER  # the last packet by it, and
+        self._asked_at = NEVER  # when we asked, after that, whether there is none for a reason
         self._unanswered_since: float | None = None
         self._suspect_since: float | None = None
         self._alarm_due = math.inf
@@ -182,12 +187,17 @@ class Routes:
     def heard(self, hop: Hop, now: float) -> list[Effect]:
         """An authentic packet of the peer came by it, newer than those before."""
         if hop == self.active:
-            self.alive()
+            self.carried(now)
             return []
-        if hop in self.known or not self._has_room():
-            return []
-        self.known[hop] = Standing(rank_of(hop))
-        return [self._ping(hop, now)]
+        standing = self.known.get(hop)
+        if standing is None:
+            if not self._has_room():
+                return []
+            self.known[hop] = Standing(rank_of(hop))
+            return [self._ping(hop, now)]
+        if standing.rank >= self.rank and now >= self._alive_at + DOUBT and self._suspect_since is None:
+            return self.doubt(now)  # the peer thinks so; what we only acknowledge would never make us ask
+        return []
 
     def doubt(self, now: float) -> list[Effect]:
         """Something happened that may have ended every hop: it is seen to now."""
@@ -213,7 +223,7 @@ class Routes:
             if not self._has_room():
                 return effects
             standing = self.known[hop] = Standing(rank_of(hop))
-        if now >= standing.answered_at + FRESH and not self._is_asked(hop, now):
+        if hop != self.active and now >= standing.answered_at + FRESH and not self._is_asked(hop, now):
             effects.append(self._ping(hop, now))  # it is through to us: perhaps we are to it
         return effects
 
@@ -234,12 +244,16 @@ class Routes:
                 effects.append(Open())
         if now >= self._hunt_due:
             effects += self._hunt_on(now)
+        if now >= self._ask_at():
+            self._asked_at = now
+            self.sent(now)
+            effects.append(self._ping(self.active, now))
         return effects
 
     def look_at(self) -> float:
         """When `turn` has something to say; math.inf for not before something happens."""
         if self._suspect_since is None:
-            return min(self._suspect_at(), self._hunt_due)
+            return min(self._suspect_at(), self._hunt_due, self._ask_at())
         grace = self._suspect_since + GRACE
         waits = any(standing.answered_at >= self._suspect_since for standing in self.known.values())
         return min(self._alarm_due, self._hunt_due, grace if waits else math.inf)
@@ -274,7 +288,7 @@ class Routes:
             dialled = hop in self._places.own or seen in self._own()
             standing.rank = Rank.DIRECT if dialled else Rank.PUNCHED
         if hop == self.active:
-            self.alive()
+            self._alive(now)
             return []
         if self._suspect_since is not None:
             return self._fail_over(now)
@@ -312,13 +326,24 @@ class Routes:
 
     # -- death
 
+    def _ask_at(self) -> float:
+        """Who only receives sends nothing, and would not notice that a relay has forgotten it."""
+        if self._suspect_since is not None or self._asked_at >= self._carried_at or self.rank < Rank.RELAYED:
+            return math.inf
+        return self._carried_at + LULL
+
     def _suspect_at(self) -> float:
         if self._unanswered_since is None:
             return math.inf
         return self._unanswered_since + max(SUSPICION, SUSPICION_TRIPS * (self.known[self.active].round_trip or 0.0))
 
-    def alive(self) -> None:
-        """Something came by the hop in use."""
+    def carried(self, now: float) -> None:
+        """An authentic packet came by the hop in use."""
+        self._carried_at = now
+        self._alive(now)
+
+    def _alive(self, now: float) -> None:
+        self._alive_at = now
         self._unanswered_since = self._suspect_since = None
         self._alarm_due = math.inf
         self._open_due = NEVER
@@ -341,7 +366,7 @@ class Routes:
 
     def _take(self, hop: Hop, now: float) -> None:
         self.active = hop
-        self.alive()
+        self._alive(now)
         if self._content():
             self._hunt_due = math.inf
         elif self._hunt_due == math.inf and self._straight():

@@ -69,10 +69,13 @@ class AddressBook:
         if device.hex() in self.devices:
             self.devices[device.hex()].folders[folder.hex()] = role
 
-    def relayed(self, device: DeviceId, relays: list[str]) -> None:
-        """It says that it can be reached through these. None said: what is known may be good again."""
-        if device.hex() in self.devices and relays:
-            self.devices[device.hex()].relays = relays[:MAX_RELAYS]
+    def relayed(self, device: DeviceId, relays: list[str]) -> bool:
+        """It says that it can be reached through these. None said: what is known may be good again. True for news."""
+        entry = self.devices.get(device.hex())
+        if entry is None or not relays or entry.relays == relays[:MAX_RELAYS]:
+            return False
+        entry.relays = relays[:MAX_RELAYS]
+        return True
 
     def seen(self, device: DeviceId, now: float) -> None:
         if device.hex() in self.devices:

@@ -105,7 +105,7 @@ class Node:
             on_change=self._reachable_otherwise,
             on_found=self.finder.know_doors,
         )
-        self.rendezvous = Rendezvous(self.relays, self.book, self.peers, self.finder)
+        self.rendezvous = Rendezvous(self.relays, self.book, self.peers, self.finder, on_news=self._met.set)
         self.finder.doors = self.relays.doors
         self.finder.on_moved = self._reachable_otherwise
         self.finder.on_wake = self.relays.check

@@ -43,7 +43,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("swarm.preview")
 
 FIRST_MEMBER = 4.0  # seconds for somebody to be there: people wait for the question
-WHOLE_INDEX = 30.0  # seconds for the index of a member: a million records take about that long
+STALLED = 10.0  # seconds without anything new of a member's list
+LONGEST = 300.0  # seconds for all of it: a million files take about two minutes
 MAX_BATCH = 512  # events in one step
 LOOK = 0.25  # seconds at most without a look at whether the preview is still wanted
 SAME_TIME = 2_000_000_000  # nanoseconds; FAT rounds to two seconds, and so do many archives
@@ -102,7 +103,8 @@ class PreviewThread:
 
     def _look(self, store: SqliteStore) -> Preview:
         folder = Folder(self.identity, store, traits=CAUTIOUS, device_rules="", verify=_verify)
-        began = time.monotonic()
+        began = news = time.monotonic()
+        known = 0
         wake: float | None = None
         events: list[Event] = []
         while not self._ending:
@@ -110,11 +112,13 @@ class PreviewThread:
             wake = self._pass_on(folder.step(events, now, time.time_ns() // 1_000_000))
             heard = [peer for peer in self._names if folder.exchange.covers(peer)]
             if heard:
-                return compare(self._files(), folder.ledger, self._names[heard[0]])
-            if now - began > (WHOLE_INDEX if self._names else FIRST_MEMBER):
+                return compare(self._files(), self._names[heard[0]], folder.ledger)
+            if (heard_of := sum(folder.ledger.clock.values())) != known:
+                known, news = heard_of, now
+            if now - news > (STALLED if self._names else FIRST_MEMBER) or now - began > LONGEST:
                 break
             events = self._drain(wake)
-        return compare(self._files(), None, "")
+        return compare(self._files(), next(iter(self._names.values()), ""), None)
 
     def _files(self) -> Iterator[tuple[str, Stat]]:
         return takewhile(lambda _: not self._ending, survey(self._root))
@@ -142,8 +146,8 @@ class PreviewThread:
         return events
 
 
-def compare(here: Iterable[tuple[str, Stat]], ledger: Ledger | None, member: str) -> Preview:
-    """The files of a directory against those of an index. ledger: None when nobody told one."""
+def compare(here: Iterable[tuple[str, Stat]], member: str, ledger: Ledger | None) -> Preview:
+    """The files of a directory against those that a member has. ledger: None when it has not told them all."""
     only_here = only_here_bytes = same = differ = differ_bytes = 0
     for path, stat in here:
         entry = ledger.visible(path) if ledger is not None else None
@@ -159,7 +163,7 @@ def compare(here: Iterable[tuple[str, Stat]], ledger: Ledger | None, member: str
             differ_bytes += record.size
     there = ledger.totals.files - same - differ if ledger is not None else 0
     there_bytes = ledger.totals.bytes - differ_bytes if ledger is not None else 0
-    return Preview(member, only_here, only_here_bytes, there, there_bytes, same, differ)
+    return Preview(member, ledger is not None, only_here, only_here_bytes, there, there_bytes, same, differ)
 
 
 def _looks_the_same(stat: Stat, record: Record) -> bool:

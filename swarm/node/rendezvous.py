@@ -12,7 +12,7 @@ from swarm.session.messages import MAX_PLACES, MAX_RELAYS, Routes
 from swarm.wire.hop import Door, Places
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from swarm.config import RelayAddress
     from swarm.node.address_book import AddressBook
@@ -31,12 +31,15 @@ class Rendezvous:
         book: AddressBook,
         peers: Mapping[DeviceId, Peer],
         finder: Finder,
+        *,
+        on_news: Callable[[], None],
     ) -> None:
-        """`peers`: who is connected."""
+        """`peers`: who is connected. `on_news`: the book is worth saving."""
         self._relays = relays
         self._book = book
         self._peers = peers
         self._finder = finder
+        self._on_news = on_news
         self._said: dict[Peer, Routes] = {}
 
     def begin(self) -> None:
@@ -66,7 +69,8 @@ class Rendezvous:
         near = set(tellable((address for address, _ in said.relays), peer))
         told = [(address, key) for address, key in said.relays if address in near]
         relays = [place for (host, port), key in told if (place := learned(host, port, printed(key)))]
-        self._book.relayed(peer.device, [str(place) for place in relays])
+        if self._book.relayed(peer.device, [str(place) for place in relays]):
+            self._on_news()
         self._relays.learn(relays)
         own = tuple(tellable(said.own, peer))
         seen = tuple(place for place in tellable(said.seen, peer) if place not in own)

@@ -45,6 +45,7 @@ class _Search:
 
     due: float
     pause: float = FIRST_PAUSE
+    under_way: bool = False
 
 
 class Seeker:
@@ -153,12 +154,13 @@ class Seeker:
             for key, folder in folders.items():
                 search = self._searches.setdefault(key, _Search(now))
                 dht.announce(key)
-                if search.due <= now:
+                if search.due <= now and not search.under_way:
                     company = self._in_company(folder)
                     search.due = now + (IN_COMPANY if company else search.pause)
                     search.pause = min(LAST_PAUSE, search.pause * GROWTH)
-                    group.create_task(self._search(dht, key))
-            moments = [search.due for search in self._searches.values()]
+                    search.under_way = True
+                    group.create_task(self._search(dht, key, search))
+            moments = [search.due for search in self._searches.values() if not search.under_way]
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(min(LOOK, max(0.05, min(moments, default=now + LOOK) - now))):
                     await self._changed.wait()
@@ -168,9 +170,11 @@ class Seeker:
             search.due, search.pause = self._loop.time(), FIRST_PAUSE
         self._changed.set()
 
-    async def _search(self, dht: Dht, key: bytes) -> None:
+    async def _search(self, dht: Dht, key: bytes, search: _Search) -> None:
         begun = self._loop.time()
         count = await dht.find(key, self._on_found)
+        search.under_way = False
+        self._changed.set()
         log.debug("the DHT knows of %d other members, asked for %.2f seconds", count, self._loop.time() - begun)
 
     def _places(self) -> list[Place]:

@@ -76,6 +76,7 @@ class Exchange:
         self.gossip = Scuttlebutt()
         self.faults: dict[DeviceId, int] = {}  # roots that differed although clocks agreed
         self.outdated = False  # somebody writes records of a version that we do not know
+        self.doubles: list[Record] = []  # signed in this life of ours, and not by us
         self._verify = verify
         self._out = out
         self._introductions: dict[Origin, Introduction] = {}
@@ -116,6 +117,12 @@ class Exchange:
         if introduction.origin not in self._introductions:
             self._introductions[introduction.origin] = introduction
             self.store.put_introduction(introduction.origin, introduction.raw)
+
+    def begin_life(self, introduction: Introduction) -> None:
+        """What members sent of the life before, we did not take: its clock was ours to move. Now it is theirs."""
+        self.introduce(introduction)
+        self.doubles = []
+        self._resend.update(self.gossip.peers)
 
     # -- members
 
@@ -184,7 +191,7 @@ class Exchange:
         for record in records:
             if not message.after < record.seq <= message.upto:
                 raise BadPeer("a delta with a record from beyond its ends")
-            self.ledger.merge(record)
+            self._take(record)
         if origin == self.ledger.origin:
             return  # nobody but us moves our own clock: records of this life that we lack make a new life
         if message.after > self.ledger.clock.get(origin, 0):
@@ -192,6 +199,10 @@ class Exchange:
         elif message.upto > self.ledger.clock.get(origin, 0):
             self.ledger.advance(origin, message.upto)
             self.gossip.learned(origin, now)
+
+    def _take(self, record: Record) -> None:
+        if self.ledger.merge(record) and record.origin == self.ledger.origin:
+            self.doubles.append(record)
 
     def _open(self, raws: Sequence[bytes], only: Origin | None, wall: int) -> list[Record] | None:
         """The records, verified; None when one needs a newer swarm. Raises BadPeer for any that is not valid."""
@@ -246,7 +257,7 @@ class Exchange:
 
     def _registers(self, peer: DeviceId, message: Registers, wall: int) -> None:
         for record in self._open(message.records, None, wall) or ():
-            self.ledger.merge(record)
+            self._take(record)
         if message.last and peer in self._reconciles:
             self._send_all(peer, self._reconciles[peer].registers())
             self._finish_reconcile(peer)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from swarm.content.chunk import MIN_CHUNK, ChunkRef
 from swarm.content.manifest import checked_node, chunk_list, missing_nodes
-from swarm.errors import BadPeer, SwarmError
+from swarm.errors import BadPeer, Integrity, SwarmError
 from swarm.sync.assembly import Assembly, Request, Stage, temp_of
 from swarm.sync.backlog import Backlog
 from swarm.sync.events import Accuse, Ask, DropTemp, PrepareTemp, StoreChunks, StoreFiles
@@ -227,7 +227,7 @@ class Fetcher:
         if event.bad:
             self._out(Accuse(event.peer, "it sent a chunk that is not what its name says"))
         if event.why:
-            for content in {content for content, _ in (*event.stored, *event.bad)} or set(self._active):
+            for content in dict.fromkeys(content for content, _ in event.refused) or list(self._active):
                 if (assembly := self._assemblies.get(content)) is not None and assembly.stage is Stage.CHUNKS:
                     self._fail(assembly, event.why)
 
@@ -297,7 +297,7 @@ class Fetcher:
                 self._sources.update(assembly.sources)
                 self._out(PrepareTemp(assembly.content, assembly.size, assembly.temp, assembly.chunks, places))
                 return
-        except SwarmError as error:  # its author stated a size, or built a tree, that cannot be
+        except (BadPeer, Integrity) as error:  # its author stated a size, or built a tree, that cannot be
             self._fail(assembly, f"its manifest is wrong: {error.message}", final=True)
             return
         assembly.stage = Stage.WHOLE if assembly.size <= MIN_CHUNK else Stage.NODES

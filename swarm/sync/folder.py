@@ -22,8 +22,6 @@ from typing import TYPE_CHECKING
 from swarm.errors import BadPeer
 from swarm.ids import Origin, short
 from swarm.index.trie import folder_root
-from swarm.keys.certificate import Certificate, Introduction
-from swarm.keys.device import origin_of
 from swarm.keys.role import Role
 from swarm.sync.archive import Archive
 from swarm.sync.changes import Changes
@@ -62,6 +60,7 @@ from swarm.sync.fetcher import Fetcher
 from swarm.sync.intents import Intents
 from swarm.sync.last_heard import LastHeard
 from swarm.sync.ledger import Ledger
+from swarm.sync.life import Life
 from swarm.sync.observer import Observer
 from swarm.sync.planner import Planner
 from swarm.sync.server import Server
@@ -130,7 +129,6 @@ class FolderStatus:
     behind: dict[DeviceId, int]  # of each member that was ever heard, here or away: how many changes it lacked
 
 
-LIFE_MS = 60_000  # milliseconds between two lives begun because a member knew more of us than we do
 MAX_LISTED = 20  # of what cannot be synced, in a status
 
 
@@ -160,13 +158,13 @@ class Folder:
         self._members: dict[DeviceId, _Member] = {}
         self._barrier = 0
         self._pending_barrier = 0
-        self._last_birth = 0
         self._swept = False
         self._may_write = identity.keys.role.holds(Role.WRITE)
         fresh = store.get("incarnation") is None
         if fresh and not identity.created:
             store.put("holding", b"1")
-        introduction = self._introduction(new=fresh or identity.cloned)
+        self.life = Life(store, identity.keys, identity.device, identity.incarnation)
+        introduction = self.life.introduction(new=fresh or identity.cloned)
         self.ledger = Ledger(
             store,
             identity.keys,
@@ -360,7 +358,10 @@ class Folder:
         if isinstance(event.message, State):
             self.last_heard.heard(event.peer, event.message)
             self.fetcher.member_said(event.peer, event.message)
-            self._check_head(event.message, wall)
+            if why := self.life.check(self.ledger, dict(event.message.clock), wall):
+                self._begin_life(why, wall)
+        if self.exchange.doubles and self._may_write:
+            self._begin_life(f"another device signs as this one (life {short(self.ledger.origin)})", wall)
 
     def _serve(self, event: FetchAsked) -> None:
         member = self._members.get(event.peer)
@@ -371,40 +372,12 @@ class Folder:
 
     # -- who we are
 
-    def _introduction(self, new: bool) -> Introduction | None:
-        """This device's own, in this life; None where its key does not let it write."""
-        if not self._may_write:
-            self.store.put("incarnation", bytes(8))
-            return None
-        incarnation = self.identity.incarnation
-        if not new:
-            incarnation = int.from_bytes(self.store.get("incarnation") or b"", "big")
-        self.store.put("incarnation", incarnation.to_bytes(8, "big"))
-        certificate = Certificate.issue(self.identity.keys, self.identity.device.id, Role.WRITE)
-        return Introduction.issue(certificate, self.identity.device, incarnation)
-
-    def _check_head(self, state: State, wall: int) -> None:
-        """A member knows more of our own records than we do: this database is an old copy. Begin a new life."""
-        known = dict(state.clock).get(self.ledger.origin, 0)
-        if not self._may_write:
-            return
-        if known <= self.ledger.seq:
-            self.ledger.confirm(known)
-            return
-        if wall - self._last_birth < LIFE_MS:
-            return  # a member that makes up clocks shall not have us live a thousand lives
-        device = self.identity.device.id
-        incarnation = max(self.identity.incarnation, wall << 20)
-        while origin_of(device, incarnation) == self.ledger.origin:
-            incarnation += 1
-        self.store.put("incarnation", incarnation.to_bytes(8, "big"))
-        certificate = Certificate.issue(self.identity.keys, device, Role.WRITE)
-        introduction = Introduction.issue(certificate, self.identity.device, incarnation)
-        self.exchange.introduce(introduction)
-        self._last_birth = wall
+    def _begin_life(self, why: str, wall: int) -> None:
+        introduction = self.life.begin(self.ledger, wall)
         self.archive.distrust()
-        self._emit(Note(f"the index of this folder is an older copy of itself (life {short(self.ledger.origin)})"))
-        self.ledger.begin_life(introduction.origin, wall)
+        self._emit(Note(why))
+        self.ledger.begin_life(introduction.origin, wall, self.exchange.doubles)
+        self.exchange.begin_life(introduction)
 
     # -- small decisions
 

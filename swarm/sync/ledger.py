@@ -24,7 +24,7 @@ from swarm.keys.role import Role
 from swarm.keys.seal import path_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from swarm.index.record import Context, Record
     from swarm.index.view import Entry, Resolution
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from swarm.keys.device import DeviceKey
     from swarm.sync.store import Local, Store
 
+MAX_ORPHANS = 1 << 31  # all: they are in memory once, and few, for members confirm what they have within seconds
 HLC_AHEAD_MS = 5 * 60 * 1000  # a clock that far ahead of ours is not followed: one wrong device must not win for ever
 
 
@@ -158,7 +159,8 @@ class Ledger:
         return self.store.register(self.key_of(path))
 
     def has_live(self, path: str, installed: Context) -> bool:
-        """Whether a live version at `path` is among those."""
+        """Whether a live version at `path` is among those: a deletion of what was superseded since would say nothing,
+        and contradict what was never here."""
         return any(
             not record.tombstone and version.context_covers(installed, record.dot) for record in self.register(path)
         )
@@ -253,25 +255,31 @@ class Ledger:
         self._author(source, Value(entry.kind, tombstone=True), context, wall, "")
         return self.store.local(path)
 
-    def begin_life(self, origin: Origin, wall: int) -> None:
+    def begin_life(self, origin: Origin, wall: int, doubles: Sequence[Record] = ()) -> None:
         """From now on under a new origin. Records of the old life that nobody may have seen are written anew.
 
-        Those are the ones beyond what was confirmed; a seq of theirs may stand for another record elsewhere.
+        Those are the ones beyond what was confirmed; a seq of theirs may stand for another record elsewhere. From the
+        first of `doubles` on it does, whatever was confirmed: records of this life that somebody else has signed. They
+        stay as they are.
         """
         old, self.origin = self.origin, origin
         confirmed = int.from_bytes(self.store.get("confirmed") or b"", "big")
+        confirmed = min([confirmed, *(record.seq - 1 for record in doubles)])
+        strange = {record.hash for record in doubles}
         self._seq = self._clock.get(origin, 0)
-        while orphans := self.store.records_after(old, confirmed, limit=256):
-            for orphan in orphans:
-                register = self.store.register(orphan.key)
-                rest = tuple(record for record in register if record.hash != orphan.hash)
-                self._put(orphan.path, orphan.key, register, rest)
-                record = self._author(orphan.path, Value.of(orphan), orphan.context, wall, orphan.moved)
-                local = self.store.local(orphan.path)
-                if local is not None and orphan.dot in local.installed:
-                    self.store.put_local(orphan.path, replace(local, installed=version.context_of([record])))
+        for orphan in self.store.records_after(old, confirmed, limit=MAX_ORPHANS):
+            if orphan.hash in strange:
+                continue
+            register = self.store.register(orphan.key)
+            rest = tuple(record for record in register if record.hash != orphan.hash)
+            self._put(orphan.path, orphan.key, register, rest)
+            record = self._author(orphan.path, Value.of(orphan), orphan.context, wall, orphan.moved)
+            local = self.store.local(orphan.path)
+            if local is not None and orphan.dot in local.installed:
+                self.store.put_local(orphan.path, replace(local, installed=version.context_of([record])))
         self._clock[old] = min(self._clock.get(old, 0), confirmed)
         self.store.set_clock(old, self._clock[old])
+        self.store.put("confirmed", None)
 
     def confirm(self, seq: int) -> None:
         """A member has said that it knows our records up to there: they are ours beyond doubt."""

@@ -316,9 +316,7 @@ class Observer:
     def _is_directory(self, path: str) -> bool:
         held = self._held.get(path)
         local = self.store.local(path)
-        return (local is not None and local.kind is Kind.DIRECTORY) or (
-            held is not None and held.kind is Kind.DIRECTORY
-        )
+        return any(known is not None and known.kind is Kind.DIRECTORY for known in (local, held))
 
     def _present(self, path: str, stat: Stat, local: Local | None, recursive: bool, now: float, wall: int) -> None:
         if self.missing.forget(path, local):
@@ -430,7 +428,6 @@ class Observer:
             before = self.ledger.settle_copy(path, local, wall)
         self.store.put_local(path, None)
         self.store.drop_chunks(path)
-        # A deletion of what was superseded since would say nothing, and contradict what was never here.
         if before is not None and not doubtful and self.ledger.has_live(path, before.installed):
             self.ledger.write(path, Value(local.kind, tombstone=True), before, wall)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from swarm.net.echo import PING, PONG
 from swarm.wire import relay_frame as frames
-from tests.fuzz import quic
+from tests.fuzz import dht, quic
 from tests.fuzz.attack import Target
 from tests.live.daemon import Daemon
 
@@ -33,16 +33,17 @@ def corpus() -> list[bytes]:
         frames.address_frame(transaction, 47471, ("192.0.2.1", 47474)),
         frames.welcome_outer(bytes(32)) + bytes(80),
         frames.gone_frame(1),
-        b"\x00" + bytes(20) + b"\x92\xa4ping\x91\xc4\x14" + bytes(20),  # DHT: a question, and an answer
-        b"\x01" + bytes(20) + b"\xc4\x14" + bytes(20),
+        *dht.corpus(),
     ]
 
 
 @contextlib.contextmanager
 def running(base: Path) -> Iterator[Target]:
     """A daemon that shares a folder."""
-    daemon = Daemon(base, "victim").start()
+    daemon = Daemon(base, "victim")
+    daemon.dht = True
     try:
+        daemon.start()
         daemon.share()
         host, _, port = daemon.address.rpartition(":")
         ping = bytes([PING]) + bytes(16)

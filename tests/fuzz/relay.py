@@ -34,7 +34,7 @@ def corpus() -> list[bytes]:
         frames.reset_frame(session),
         frames.gone_frame(7),
         quic.packets(1)[0],
-        b"\x00" + bytes(20) + b"\x92\xa4ping\x91\xc4\x14" + bytes(20),  # DHT: a question, and an answer
+        b"\x00" + bytes(20) + b"\x92\xa4ping\x91\xc4\x14" + bytes(20),  # as stock Kademlia speaks; ours is in dht.py
         b"\x01" + bytes(20) + b"\xc4\x14" + bytes(20),
     ]
 

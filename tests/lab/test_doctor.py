@@ -53,7 +53,7 @@ def examine(daemon: Daemon) -> dict[str, Any]:
     return dict(json.loads(daemon.run("doctor", "--json", there=True)))
 
 
-@pytest.mark.parametrize("kind", some(Kind, [Kind.CONE, Kind.BLOCKED]), ids=lambda kind: kind.value)
+@pytest.mark.parametrize("kind", some(Kind, [Kind.CONE]), ids=lambda kind: kind.value)
 def test_the_doctor_knows_the_nat(internet: Internet, tmp_path: Path, kind: Kind) -> None:
     with patient(internet, tmp_path, kind) as (site, daemon):
         told = examine(daemon)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.live.daemon import Daemon, settle, until
-from tests.live.tree import big_file, write
+from tests.live.tree import big_file, small_files, write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,6 +62,24 @@ def test_a_moved_folder_goes_on_where_it_is(pair: tuple[Daemon, Daemon], tmp_pat
         write(new / new.name, "here")
         settle(anna, bob)
     assert (anna.folder / "newer").exists()
+
+
+def test_a_folder_is_taken_to_another_disk_while_it_rests(pair: tuple[Daemon, Daemon], tmp_path: Path) -> None:
+    anna, bob = pair
+    small_files(anna.folder, 3, 20)
+    settle(anna, bob)
+    bob.run("pause", str(bob.folder))
+    other = tmp_path / "other disk"
+    subprocess.run(["cp", "-a", str(bob.folder), str(other)], check=True)
+    shutil.rmtree(bob.folder)
+    bob.run("move", str(bob.folder), str(other))
+    bob.run("resume", str(other))
+    bob.folder = other
+    write(anna.folder / "after", "2")
+    settle(anna, bob)
+    assert (other / "after").exists()
+    assert anna.report()["files"] == 61
+    assert bob.fetched() < 100  # what was copied is known by its content
 
 
 def test_who_has_left_keeps_the_files_hears_no_more_and_may_join_again(pair: tuple[Daemon, Daemon]) -> None:

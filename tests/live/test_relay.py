@@ -146,6 +146,7 @@ def test_sigterm_tells_the_devices_and_ends_within_five_seconds(start: Callable[
         for peer in (anna, over_tcp):
             await peer.reach(lambda p=peer: p.has(effect.RelayDraining))  # type: ignore[misc]
             await peer.reach(lambda p=peer: p.has(effect.Lost))  # type: ignore[misc]
+            assert peer.last(effect.Lost).refusal is Refusal.DRAINING
         assert await asyncio.to_thread(relay.process.wait, 5) == 0
         assert time.monotonic() - began < 5
         await anna.close()

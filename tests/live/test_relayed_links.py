@@ -42,8 +42,8 @@ class Side:
         self.endpoint: Endpoint
         self.gate: Gate
 
-    async def open(self) -> Side:
-        self.endpoint = await Endpoint.open("127.0.0.1", 0, on_link=self.calls.put_nowait)
+    async def open(self, host: str = "127.0.0.1") -> Side:
+        self.endpoint = await Endpoint.open(host, 0, on_link=self.calls.put_nowait)
         self.endpoint.own_addresses = lambda: (self.endpoint.address,)
         return self
 
@@ -98,10 +98,12 @@ class Stage:
         """Until both ends take this route."""
         await until(lambda: link.route == other.route == route)
 
-    def tell(self, link: Link, other: Link, *, straight: bool = True) -> None:
-        """Each learns where the other is."""
+    def tell(self, link: Link, other: Link, *, straight: bool = True, more: TinyRelay | None = None) -> None:
+        """Each learns where the other is; at `more` than one relay, perhaps."""
+        relays = [self.relay] if more is None else [self.relay, more]
         for one, peer in ((link, self.far), (other, self.near)):
-            one.seek(Places((peer.endpoint.address,) if straight else (), (), (self.door(peer),)))
+            doors = tuple(Door(relay.key, handle_of(relay.key, peer.device.id)) for relay in relays)
+            one.seek(Places((peer.endpoint.address,) if straight else (), (), doors))
 
     async def close(self) -> None:
         await self.near.endpoint.close()
@@ -231,6 +233,30 @@ def test_a_relay_that_is_killed_and_started_again_in_mid_transfer_costs_time_and
     play(scenario)
 
 
+def test_a_link_moves_to_another_relay_when_its_own_is_gone() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.near.registered()
+        await stage.far.registered()
+        other_relay = TinyRelay(b"s" * 32)
+        await other_relay.start()
+        for side in (stage.near, stage.far):
+            side.register(other_relay)
+            await side.registered()
+        link, other = await stage.relayed()
+        stage.tell(link, other, straight=False, more=other_relay)
+        transfer = Transfer(link, other)
+        await transfer.moves()
+        await stage.relay.stop()
+        await transfer.moves(500_000)
+        assert link.relay == other.relay == f"127.0.0.1:{other_relay.port}"
+        assert transfer.longest_gap < 2.0
+        await transfer.finish()
+        await other_relay.stop()
+        await stage.relay.start()
+
+    play(scenario)
+
+
 def test_a_relay_that_udp_does_not_reach_is_used_over_tcp_and_over_udp_again_when_that_works() -> None:
     async def scenario(stage: Stage) -> None:
         began = time.monotonic()
@@ -252,6 +278,23 @@ def test_a_relay_that_udp_does_not_reach_is_used_over_tcp_and_over_udp_again_whe
         await transfer.finish()
 
     play(scenario, deaf=True)
+
+
+def test_a_network_that_begins_to_block_udp_moves_the_link_to_tcp() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.near.registered()
+        await stage.far.registered()
+        link, other = await stage.relayed()
+        stage.tell(link, other, straight=False)
+        transfer = Transfer(link, other)
+        await transfer.moves()
+        stage.relay.deaf = True
+        await transfer.moves(500_000)
+        assert link.via == other.via == "tcp"
+        assert transfer.longest_gap < 6.0
+        await transfer.finish()
+
+    play(scenario)
 
 
 def test_what_is_wrong_with_a_relay_is_said_and_it_is_tried_again() -> None:

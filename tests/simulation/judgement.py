@@ -75,8 +75,9 @@ class Judgement:
         self._judge_contents()
         for device in self.world.devices:
             self._judge_index(device)
-        if self.world.accusations and not self.oracle.lies:
-            self.oracle.convict(f"an honest device was accused: {self.world.accusations[0]}")
+        for accusation in self.world.accusations:
+            if not (self.oracle.lies and " of liar: " in accusation):
+                self.oracle.convict(f"an honest device was accused: {accusation}")
         self._judge_silence()
 
     def _judge_trees(self) -> None:

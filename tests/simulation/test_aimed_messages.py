@@ -159,3 +159,31 @@ def test_what_is_in_history_can_be_had_after_a_database_was_lost() -> None:
     ]
     assert other.store.find_chunk(ChunkId(chunk))
     judge(world)
+
+
+def test_of_two_machines_with_one_identity_one_takes_a_life_of_its_own() -> None:
+    """As after a copy of a virtual machine, which nothing on it can notice: both sign the same dots, until one of them
+    sees a record of its life that it did not make."""
+    world, [one, other] = devices()
+    one.write("a", b"first")
+    world.settle()
+    twin = world.clone(one)
+    assert world.oracle is not None
+    world.oracle.cloned(one, twin)
+    world.oracle.may_double(twin.store, twin)
+    twin.start()
+    assert one.folder is not None
+    life, seq = one.folder.ledger.origin, one.folder.ledger.seq
+    one.write("b", b"of one")
+    twin.write("c", b"of the twin")
+    world.run(60.0)
+    assert twin.folder is not None
+    assert {one.folder.ledger.origin, twin.folder.ledger.origin} != {life}
+    judge(world)
+    assert one.contents() == twin.contents() == other.contents() == [b"first", b"of one", b"of the twin"]
+    lives = {one.folder.ledger.origin, twin.folder.ledger.origin}
+    one.write("b", b"of one, edited")
+    twin.write("c", b"of the twin, edited")
+    judge(world)
+    assert seq == 1
+    assert lives == {one.folder.ledger.origin, twin.folder.ledger.origin}

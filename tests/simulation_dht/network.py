@@ -40,6 +40,7 @@ class Network:
         self.loss = loss
         self.hosts: dict[Address, Host] = {}
         self.datagrams = self.bytes = 0
+        self.renamed: dict[Address, Address] = {}  # machines that are seen at another address now
         self.amplified = 0  # answers of more than three times their question
         self._questions: dict[tuple[Address, bytes], int] = {}  # (asker, id) -> bytes
         self._loop = asyncio.get_running_loop()
@@ -64,6 +65,7 @@ class Network:
         self.hosts.pop(address, None)
 
     def send(self, source: Address, data: bytes, to: Address) -> None:
+        source = self.renamed.get(source, source)
         sender = self.hosts.get(source)
         if sender is None:
             return

@@ -48,3 +48,9 @@ def test_a_fifth_of_liars_hides_nobody() -> None:
 def test_a_world_is_the_same_for_the_same_seed() -> None:
     one, other = play(nodes=40, lookups=5), play(nodes=40, lookups=5)
     assert (one.first, one.bytes, one.hops) == (other.first, other.bytes, other.hops)
+
+
+def test_liars_who_chose_their_networks_near_a_topic_are_noticed_and_gone_around() -> None:
+    """Thirty, each the nearest of 64 networks: everybody honest is farther from the topic than all of them."""
+    tally = play(nodes=100, folders=1, aimed=30, tries=64, lookups=20)
+    assert success(tally) >= 0.9

@@ -114,7 +114,9 @@ class FakeDaemon:
 
     async def preview(self, invitation: str, path: str) -> Preview:
         self.calls.append(("preview", invitation, path))
-        return Preview("nas", 3, 12_000, 2, 3_100_000_000, 1, 1)
+        if "forever" in path:
+            await self._for_ever()
+        return Preview("nas", True, 3, 12_000, 2, 3_100_000_000, 1, 1)
 
     async def status(self) -> dict[str, Any]:
         return {"device": {"id": "ab", "name": "anna-desk"}, "folders": self.folders}
@@ -122,12 +124,15 @@ class FakeDaemon:
     async def wait(self, path: str, device: str | None, peers: int, timeout: float | None) -> Waited:
         self.calls.append(("wait", path, device, peers, timeout))
         if "forever" in path:
-            self.waiting.set()
-            try:
-                await asyncio.Event().wait()
-            finally:
-                self.wait_cancelled.set()
+            await self._for_ever()
         return self.waited
+
+    async def _for_ever(self) -> None:
+        self.waiting.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.wait_cancelled.set()
 
     async def key(self, path: str, kind: str) -> str:
         self.calls.append(("key", path, kind))

@@ -111,6 +111,7 @@ def test_a_key_comes_from_the_command_line_or_stdin(
 HELD = UserError("/home/anna/Docs has files already", "--yes", EXIT_HELD)
 FOUND = {
     "member": "nas",
+    "whole": True,
     "only_here": 12,
     "only_here_bytes": 3_100_000,
     "only_there": 1204,
@@ -134,7 +135,7 @@ def test_a_merge_that_nobody_can_agree_to_is_held(
     fake = daemon(join=[HELD], preview=FOUND)
     type_in(monkeypatch, "y\n")
     assert main.main(["join", KEY, str(tmp_path)]) == EXIT_HELD
-    assert fake.calls[1:] == [("preview", {"key": KEY, "path": str(tmp_path)})]
+    assert fake.calls[1:] == [("preview", {"deadline": None, "key": KEY, "path": str(tmp_path)})]
     assert capsys.readouterr().err == (
         "swarm: error: /home/anna/Docs has files already: 12 only here, 1,204 only there, 4 same and 1 different, by "
         "size and time against what nas has\nswarm: hint: --yes\n"
@@ -154,12 +155,18 @@ def test_yes_merges_and_still_shows_the_preview(
 def test_where_nobody_is_online_the_question_says_what_is_here(
     daemon: Callable[..., Answers], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    daemon(join=[HELD, JOINED], preview={**FOUND, "member": ""})
+    daemon(join=[HELD, JOINED], preview={**FOUND, "member": "", "whole": False})
     type_in(monkeypatch, "")
     assert main.main(["join", KEY, str(tmp_path), "--yes"]) == 0
     said = capsys.readouterr().err
-    assert "Nobody who has this folder is online: what is there cannot be counted.\n  here  12 files  3.1 MB\n" in said
+    assert "Nobody of it is online: what is there cannot be counted.\n  here  12 files  3.1 MB\n" in said
     assert "only there" not in said
+
+
+def test_a_list_that_did_not_come_is_nobodys_absence() -> None:
+    found = {**FOUND, "whole": False}
+    assert join.preview(found, reads_only=False)[0].startswith("The list of nas did not come in time")
+    assert join.in_short(found) == "12 files; the list of nas did not come to compare them with"
 
 
 def test_a_key_that_only_reads_says_where_files_that_differ_go() -> None:

@@ -170,6 +170,8 @@ def test_addresses_are_written_as_they_are_read() -> None:
 def test_the_command_line_is_stronger_than_the_file() -> None:
     config = parse_config('listen = "127.0.0.1:1"\nlog-level = "error"\nlan = false')
     assert config.overridden() == config
+    assert config.overridden(bootstrap=(HostPort("a.example", 5),)).bootstrap == (HostPort("a.example", 5),)
+    assert parse_config('bootstrap = ["b.example:5"]').overridden().bootstrap == (HostPort("b.example", 5),)
     changed = config.overridden(listen=HostPort("", 2), log_level="debug", no_dht=True)
     assert (changed.listen, changed.listen_given) == (HostPort("", 2), True)
     assert (changed.log_level, changed.dht, changed.lan) == ("debug", False, False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 import os
 import signal
@@ -264,13 +265,15 @@ def test_the_time_is_up_is_an_answer_and_no_error(place: Path) -> None:
     drive(place, test)
 
 
-def test_a_wait_ends_when_its_client_hangs_up(place: Path) -> None:
+@pytest.mark.parametrize("verb", ["wait", "preview"])
+def test_a_wait_and_a_preview_end_when_their_client_hangs_up(place: Path, verb: str) -> None:
     async def test(daemon: FakeDaemon, _: Client) -> None:
         def ask() -> socket.socket:
             line = socket.socket(socket.AF_UNIX)
             line.connect(str(place))
-            body = b'{"path": "/forever"}'
-            line.sendall(b"POST /v1/wait HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+            body = json.dumps({"path": "/forever", **({"key": "k"} if verb == "preview" else {})})
+            head = f"POST /v1/{verb} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}"
+            line.sendall(f"{head}\r\n\r\n{body}".encode())
             return line
 
         line = await asyncio.to_thread(ask)

@@ -66,6 +66,12 @@ def test_what_is_no_address_is_none(data: bytes) -> None:
     assert parse_contact(RANDOM + data, "127.0.0.1") is None
 
 
+def test_a_private_contact_told_by_somebody_outside_is_nobody() -> None:
+    inside = pack_contact(Contact(RANDOM, "192.168.1.1", 1))
+    assert parse_contact(inside, OUTSIDE) is None
+    assert parse_contact(inside, "192.168.1.2") is not None
+
+
 def test_neighbours_on_the_internet_are_one_party_and_at_home_each_is_its_own() -> None:
     assert network("8.8.8.1") == network("8.8.8.254") != network("8.8.9.1")
     assert network("2606:4700::1") == network("2606:4700::2:1")
@@ -113,6 +119,14 @@ def test_a_new_address_begins_anew() -> None:
     assert standing.is_server(STABLE)
     assert [standing.seen(("40.1.1.1", 5), by) for by in (OUTSIDE, OTHER)] == [False, True]
     assert not standing.is_server(STABLE)
+
+
+def test_in_another_network_the_first_word_counts() -> None:
+    standing = Standing()
+    for by in (OUTSIDE, OTHER, "30.1.1.1"):
+        standing.seen((THIRD, 5), by)
+    standing.forget()
+    assert standing.seen(("40.1.1.1", 5), OUTSIDE)
 
 
 def test_who_sits_behind_our_router_knows_nothing_of_our_outside_address() -> None:

@@ -85,6 +85,13 @@ def test_a_flood_evicts_only_itself() -> None:
     assert len(store) == 100
 
 
+def test_where_everybody_has_the_same_a_newcomer_takes_nobodys_place() -> None:
+    store = ProviderStore(max_records=20)
+    for number in range(20):
+        assert store.put(b"k", record(b"k", number), number.to_bytes(2, "big"), NOW) is Outcome.STORED
+    assert store.put(b"n", record(b"n", 1), b"newcomer", NOW) is Outcome.FULL
+
+
 def test_bringing_somebody_elses_record_again_does_not_make_it_part_of_a_flood() -> None:
     store = ProviderStore(max_records=20)
     mine = record(b"k", 1)

@@ -8,9 +8,11 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from swarm.config import Config
+from swarm.discovery.dht.place import Place
 from swarm.ids import DeviceId, FolderId
+from swarm.keys.hints import Hints, RelayHint
 from swarm.node.address_book import AddressBook
-from swarm.node.finder import Finder
+from swarm.node.finder import MAX_SOURCES, Finder
 from swarm.session.events import MembersTold
 from swarm.session.messages import MAX_TOLD, Whereabouts
 
@@ -135,5 +137,56 @@ def test_of_many_members_those_that_are_here_are_told(tmp_path: Path) -> None:
         assert len(bob.told()) == MAX_TOLD
         assert ANNA in bob.told()
         assert here.told() == {BOB: (("192.0.2.2", 47474),)}
+
+    play(tmp_path, scenario)
+
+
+def test_what_the_dht_says_is_dialled_and_loopback_of_somebody_else_is_not(tmp_path: Path) -> None:
+    def scenario(stage: Stage) -> None:
+        through: list[Place] = []
+        stage.finder.on_relay_place = through.append
+        stage.finder.addresses = lambda: (("192.0.2.9", 1),)  # type: ignore[method-assign]
+        relay = Place("192.0.2.5", 47470, b"k" * 32)
+        stage.finder._found_far((Place("192.0.2.1", 1), Place("127.0.0.1", 1), relay))
+        assert stage.targets() == {"192.0.2.1"}
+        assert through == [relay]
+        stage.finder.addresses = lambda: (("127.0.0.1", 1),)  # type: ignore[method-assign]
+        stage.finder._found_far((Place("127.0.0.1", 2),))
+        assert stage.targets() == {"192.0.2.1", "127.0.0.1"}
+
+    play(tmp_path, scenario)
+
+
+def test_the_first_to_name_an_address_is_who_has_found_the_member(tmp_path: Path) -> None:
+    def scenario(stage: Stage) -> None:
+        stage.finder.know([("192.0.2.1", 1)])
+        stage.finder._found_far((Place("192.0.2.1", 1), Place("192.0.2.2", 1)))
+        stage.finder.know([("192.0.2.3", 1)], source="config")
+        assert [stage.finder._sources[f"192.0.2.{number}", 1] for number in (1, 2, 3)] == ["key", "dht", "config"]
+        stage.finder.found[ANNA] = "dht"
+        stage.meet(ANNA, "192.0.2.1", DOCS)  # she has dialled us
+        assert ANNA not in stage.finder.found
+        stage.finder.know([(f"10.{n >> 8}.{n & 255}.1", 1) for n in range(MAX_SOURCES + 9)], source="lan")
+        assert len(stage.finder._sources) == MAX_SOURCES
+
+    play(tmp_path, scenario)
+
+
+def test_without_a_home_or_with_no_dht_there_is_none(tmp_path: Path) -> None:
+    def scenario(stage: Stage) -> None:
+        assert stage.finder.dht() is None
+        assert stage.finder.trouble == ""
+        stage.finder.datagram(b"\x00" + bytes(40), ("192.0.2.1", 1))  # nobody is there to take it
+
+    play(tmp_path, scenario)
+
+
+def test_nodes_to_begin_at_are_those_of_keys_and_where_members_are(tmp_path: Path) -> None:
+    def scenario(stage: Stage) -> None:
+        relay = RelayHint("192.0.2.5", 47470, "K")
+        stage.finder._hints = lambda: [Hints((("192.0.2.1", 1),), (relay,), nodes=(("192.0.2.6", 1),))]
+        stage.meet(ANNA, "192.0.2.2", DOCS)
+        stage.book.met(BOB, "b", [("192.0.2.3", 1), ("192.0.2.4", 1)], 0.0)
+        assert [host.rpartition(".")[2] for host, _ in stage.finder._nearby()] == ["6", "5", "1", "2", "3"]
 
     play(tmp_path, scenario)

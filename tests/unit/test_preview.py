@@ -63,14 +63,14 @@ def test_files_are_compared_by_size_and_time(tmp_path: Path) -> None:
     put(tmp_path, "longer", "12345")
     put(tmp_path, "mine", "123456")
     ledger = index(same=(4, NOW), rounded=(4, NOW), later=(4, NOW), longer=(4, NOW), theirs=(1000, NOW), more=(7, NOW))
-    assert compare(survey(str(tmp_path)), ledger, "nas") == Preview("nas", 1, 6, 2, 1007, 2, 2)
+    assert compare(survey(str(tmp_path)), "nas", ledger) == Preview("nas", True, 1, 6, 2, 1007, 2, 2)
 
 
 def test_a_file_where_the_others_have_a_directory_is_only_here(tmp_path: Path) -> None:
     ledger = index()
     ledger.write("name", Value(Kind.DIRECTORY, mode=0o755), None, NOW * 1000)
     put(tmp_path, "name", "a file")
-    assert compare(survey(str(tmp_path)), ledger, "nas") == Preview("nas", 1, 6, 0, 0, 0, 0)
+    assert compare(survey(str(tmp_path)), "nas", ledger) == Preview("nas", True, 1, 6, 0, 0, 0, 0)
 
 
 def test_a_survey_leaves_out_what_is_ignored_and_what_cannot_be_shared(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_without_a_member_only_what_is_here_is_counted_and_nothing_is_left(
     put(root, "mine", "123")
     sent: list[Send] = []
     thread = run(home, root, sent)
-    assert thread.answer.result(20) == Preview("", 1, 3, 0, 0, 0, 0)
+    assert thread.answer.result(20) == Preview("", False, 1, 3, 0, 0, 0, 0)
     thread.stop()
     assert os.listdir(root) == ["mine"]
     assert not list((home.path / "folders").iterdir())
@@ -123,6 +123,18 @@ def test_a_preview_tells_members_that_it_has_nothing_and_is_not_done(home: Home,
     for state in states:
         assert isinstance(state, State)
         assert (state.clock, state.settled) == ((), False)
+
+
+def test_a_member_whose_list_does_not_come_is_named(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preview, "STALLED", 0.3)
+    root = tmp_path / "root"
+    put(root, "mine", "123")
+    thread = run(home, root, [])
+    thread.post(MemberUp(MEMBER, "nas", Role.WRITE))
+    assert thread.answer.result(20) == Preview("nas", False, 1, 3, 0, 0, 0, 0)
+    thread.stop()
 
 
 def test_a_preview_that_nobody_waits_for_ends_at_once(home: Home, tmp_path: Path) -> None:

@@ -49,6 +49,7 @@ class Stage:
         self.book = AddressBook(path)
         self.book.met(BOB, "bob", [], 1.0)
         self.learned: list[str] = []
+        self.news = 0
         self.doors: list[Door] = []
         self.own = [HOME, ("127.0.0.1", 47474)]
         self.reserved = ((RELAY, KEY), (("127.0.0.1", 47470), KEY))
@@ -58,7 +59,10 @@ class Stage:
             learn=lambda places: self.learned.extend(map(str, places)),
         )
         self.finder = fake(addresses=lambda: self.own, know_doors=lambda doors, _device: self.doors.extend(doors))
-        self.rendezvous = Rendezvous(self.relays, self.book, self.peers, self.finder)
+        self.rendezvous = Rendezvous(self.relays, self.book, self.peers, self.finder, on_news=self.count)
+
+    def count(self) -> None:
+        self.news += 1
 
     def meet(self, host: str = "192.0.2.9") -> Any:
         peer: Any = FakePeer(host)
@@ -100,6 +104,9 @@ def test_what_a_member_tells_is_sought_and_its_relays_are_remembered(tmp_path: P
     place = f"203.0.113.1:47470~{printed(KEY)}"
     assert stage.learned == [place]
     assert stage.book.devices[BOB.hex()].relays == [place]
+    stage.rendezvous.told(peer, RoutesTold((), (), ()))
+    assert stage.book.devices[BOB.hex()].relays == [place], "it may be back there"
+    assert stage.news == 1
 
 
 def test_after_a_restart_the_book_leads_to_relays_and_doors(tmp_path: Path) -> None:

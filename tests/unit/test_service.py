@@ -72,3 +72,32 @@ def test_two_homes_have_two_services(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_who_is_not_there_to_ask_is_an_answer() -> None:
     assert service._call("no-such-program-of-ours") == (127, "there is no no-such-program-of-ours")
+
+
+def test_on_a_mac_launchd_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """launchctl is a stand-in that writes down what it is told."""
+    launchctl = tmp_path / "launchctl"
+    launchctl.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/told\n')
+    launchctl.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("SWARM_DEVICE_NAME", "anna")
+    monkeypatch.setattr(sys, "platform", "darwin")
+    home = tmp_path / "Library" / "Application Support" / "Swarm"
+    file = service.write(COMMAND, home)
+    assert file == tmp_path / "Library" / "LaunchAgents" / "swarm.plist"
+    told = plistlib.loads(file.read_bytes())
+    assert (told["Label"], told["RunAtLoad"], told["KeepAlive"]) == ("swarm", True, {"SuccessfulExit": False})
+    assert told["EnvironmentVariables"] == {"SWARM_HOME": str(home), "SWARM_DEVICE_NAME": "anna"}
+    assert service.answers()
+    assert service.enable(home) == []
+    assert service.state(home) == (True, True)
+    service.disable(home)
+    assert not file.exists()
+    domain = f"gui/{os.getuid()}"
+    assert (tmp_path / "told").read_text().splitlines() == [
+        f"bootout {domain}/swarm",
+        f"bootstrap {domain} {file}",
+        f"print {domain}/swarm",
+        f"bootout {domain}/swarm",
+    ]

@@ -49,11 +49,13 @@ class Contact(NamedTuple):
         return self.host, self.port
 
 
+@lru_cache(4096)
 def pack_address(address: Address) -> bytes:
     """6 or 18 bytes."""
     return ip_address(address[0]).packed + address[1].to_bytes(PORT_BYTES, "big")
 
 
+@lru_cache(4096)
 def parse_address(data: bytes) -> Address | None:
     if len(data) not in (4 + PORT_BYTES, 16 + PORT_BYTES):
         return None

@@ -20,7 +20,7 @@ from swarm.discovery.dht.contact import Contact, Scope, scope, version
 from swarm.discovery.dht.overlay import Overlay
 from swarm.discovery.dht.place import Place
 from swarm.discovery.dht.protocol import Protocol
-from swarm.discovery.dht.provider import DAY, NEAR_MIDNIGHT, DayKeys, days_near
+from swarm.discovery.dht.provider import DayKeys, days_near
 from swarm.discovery.dht.standing import Standing
 from swarm.discovery.dht.store import ProviderStore
 from swarm.errors import Integrity
@@ -37,10 +37,12 @@ log = logging.getLogger("swarm.dht")
 
 FIRST_PAUSE: Final = 0.5  # seconds between two attempts to find anybody, then growing by half
 LAST_PAUSE: Final = 60.0
-REFRESH: Final = 900.0  # seconds between two looks at who is there
+FIRST_REFRESH: Final = 10.0  # seconds; thrice that lie between the first two looks at who is there, and so on
+REFRESH: Final = 900.0
 WALKS: Final = 3  # lookups of ids far from ours, that fill the other buckets
 PUBLISH: Final = 3_600.0  # seconds; half of a record's life
 PUBLISH_AGAIN: Final = 5.0  # seconds after nobody took it, then growing
+RESTLESS: Final = 120.0  # seconds between two records because others see us at another address
 SETTLE: Final = 0.5  # seconds; several changes of places make one record
 SAVE: Final = 300.0  # seconds
 PATIENCE: Final = 5.0  # seconds that a search waits for the first node
@@ -68,6 +70,7 @@ class Side:
     standing: Standing
     greet: asyncio.Event  # there is somebody new to try, or to try again
     refreshed: float | None = None
+    rest: float = FIRST_REFRESH  # seconds until it is refreshed again
 
 
 class Dht:
@@ -99,6 +102,7 @@ class Dht:
         self._places = places
         self._remembered = remembered
         self._on_up = on_up
+        self._told_at = -RESTLESS  # when a new address was last told, or will be
         self._random = random
         self._wall = wall
         self._configured = tuple(dict.fromkeys(bootstrap))
@@ -110,9 +114,10 @@ class Dht:
         known = {version(host): (host, port) for host, port in public}
         for number in versions:
             standing = Standing(always_server=always_server, address=known.get(number))
-            protocol = Protocol(send, self.store, standing, random=random, wall=wall)
+            protocol = Protocol(send, self.store, standing, random=random, wall=wall, on_moved=self._seen_elsewhere)
             greet = asyncio.Event()
-            self.sides[number] = Side(number, Overlay(protocol, wall, greet.set), standing, greet)
+            overlay = Overlay(protocol, wall=wall, random=random, on_lost=greet.set)
+            self.sides[number] = Side(number, overlay, standing, greet)
 
     # -- for the node
 
@@ -158,6 +163,7 @@ class Dht:
         """This device is to be found elsewhere: tells everybody, and looks whether the nodes are still reached."""
         self._publish_all()
         for side in self.sides.values():
+            side.standing.forget()
             side.refreshed = None
             side.greet.set()
 
@@ -238,26 +244,27 @@ class Dht:
                 self._up.set()
                 self._publish_all()
                 self._on_up()
-            if overlay.is_up and (side.refreshed is None or self._loop.time() - side.refreshed > REFRESH):
+            if overlay.is_up and (side.refreshed is None or self._loop.time() - side.refreshed > side.rest):
                 await self._refresh(side)
+                side.rest = min(REFRESH, side.rest * 3)
             lacking = not overlay.is_up or any(address not in overlay.anchors for address in wanted)
             pause = min(LAST_PAUSE, pause * 1.5) if lacking else FIRST_PAUSE
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(pause if lacking else LAST_PAUSE):
+                async with asyncio.timeout(pause if lacking else min(LAST_PAUSE, side.rest)):
                     await side.greet.wait()
                     pause = FIRST_PAUSE
 
     async def _refresh(self, side: Side) -> None:
         """Who is near us, and who is elsewhere."""
         overlay, protocol = side.overlay, side.overlay.protocol
+        if side.standing.wants_proof(self._loop.time()):
+            await overlay.prove()  # before everybody is asked, and so spoken to
         side.refreshed = self._loop.time()
         await overlay.approach(protocol.id)
-        targets = protocol.table.stale_targets(self._random)
+        targets = protocol.table.targets(self._random)
         for _ in range(min(WALKS, len(targets))):
             target = targets.pop(int.from_bytes(self._random(4), "big") % len(targets))
             await overlay.approach(target)
-        if side.standing.wants_proof(self._loop.time()):
-            await overlay.prove()
 
     async def _resolved(self, side: Side) -> list[Address]:
         """Where to begin, as addresses of this family."""
@@ -274,6 +281,14 @@ class Dht:
         return [address for address in found if scope(address[0]) is not Scope.NOWHERE]
 
     # -- being found
+
+    def _seen_elsewhere(self) -> None:
+        """Through some NATs we are seen at another port every time; that is not told each time."""
+        now = self._loop.time()
+        self._told_at = min(now + RESTLESS, max(now, self._told_at + RESTLESS))
+        for announced in self._announced.values():
+            announced.due = min(announced.due, self._told_at)
+        self._publish_now.set()
 
     def _publish_all(self) -> None:
         for announced in self._announced.values():
@@ -303,7 +318,8 @@ class Dht:
             if announced is None or self._device is None:
                 return
             # Before, not after: what changes while it is published is published again.
-            announced.due = self._loop.time() + self._until_next()
+            # A random part less than an hour, so that not everybody comes at once.
+            announced.due = self._loop.time() + PUBLISH * (1 - self._random(1)[0] / 256 / 5)
             announced.issued = max(int(self._wall()), announced.issued + 1)
             seen = [Place(*address) for address in self.observed()]
             places = [*seen, *self._places()]
@@ -320,13 +336,6 @@ class Dht:
             else:
                 announced.due = self._loop.time() + announced.pause
                 announced.pause = min(PUBLISH / 10, announced.pause * 2)
-
-    def _until_next(self) -> float:
-        """Seconds: an hour less a random part, so that not everybody comes at once; or when another day counts too."""
-        since = self._wall() % DAY
-        border = next(moment for moment in (NEAR_MIDNIGHT, DAY - NEAR_MIDNIGHT, DAY) if moment > since)
-        jitter = int.from_bytes(self._random(2), "big") / (1 << 16)
-        return min(PUBLISH * (1 - jitter / 5), border - since + 1 + 30 * jitter)
 
     # -- remembering
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from swarm.discovery.dht.contact import Contact, is_bound, parse_contact
+from swarm.discovery.dht.crowd import Crowd
 from swarm.discovery.dht.lookup import K, Lookup
 from swarm.discovery.dht.messages import Done, Found, Got, Pong
 from swarm.discovery.dht.provider import check, slot_of, topic_of
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 REPLICAS: Final = 10  # nodes that are given a record: with a fifth of them liars, one in 10^7 has only liars
 NEAREST: Final = 16  # nodes closest to a topic that have to have answered
 MAX_PAGES: Final = 48  # further pages of one search, from all nodes: 128 slots are 32 pages
+NEAR_POINT: Final = 8  # nodes closest to a point of a crowded region
+MAX_WIDE: Final = 40  # nodes of it that are asked and given records, beside the closest
 MAX_ANCHORS: Final = 16
 MAX_MET: Final = 64
 
@@ -41,6 +44,7 @@ class Search:
     lookup: Lookup
     tokens: dict[bytes, bytes] = field(default_factory=dict)  # node id -> for a Put
     records: dict[bytes, Record] = field(default_factory=dict)  # slot -> the latest
+    wide: list[Contact] = field(default_factory=list)  # of the region, where it is crowded around the topic
     refuted: int = 0  # records that were shown and are not genuine, or not good any more
     pages: int = 0
 
@@ -48,11 +52,20 @@ class Search:
 class Overlay:
     """Searches of one node."""
 
-    def __init__(self, protocol: Protocol, wall: Callable[[], float], on_lost: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        protocol: Protocol,
+        *,
+        wall: Callable[[], float],
+        random: Callable[[int], bytes],
+        on_lost: Callable[[], None],
+    ) -> None:
         """`on_lost`: an anchor does not answer any more."""
         self.protocol = protocol
         self._wall = wall
         self._on_lost = on_lost
+        self._random = random
+        self.crowd = Crowd()
         self._loop = asyncio.get_running_loop()
         self.anchors: dict[Address, Contact] = {}
         self._met: dict[Address, bytes] = {}  # ids of anchors, those that were lost included
@@ -88,23 +101,44 @@ class Overlay:
 
     async def approach(self, target: bytes) -> Lookup:
         """Finds the nodes close to a target; who answers on the way is in the table then."""
-        return (await self._run(target, None, None)).lookup
+        lookup = (await self._run(target, None, None)).lookup
+        self.crowd.learn(target, lookup.closest(K, self._loop.time()))
+        return lookup
 
     async def search(
         self, public_key: bytes, on_record: Callable[[Record], None] | None = None, *, nearest: int = NEAREST
     ) -> Search:
         """Finds the records of a topic; `on_record` gets each as it comes, and a later one of its slot too."""
-        return await self._run(topic_of(public_key), public_key, on_record, nearest)
+        topic = topic_of(public_key)
+        search = await self._run(topic, public_key, on_record, nearest)
+        if self.crowd.is_crowded(topic, search.lookup.closest(nearest, self._loop.time())):
+            await self._widen(search, topic, public_key, on_record)
+        return search
 
     async def publish(self, public_key: bytes, raw: bytes) -> int:
         """Brings a record to the nodes closest to its topic. How many have it now."""
         search = await self.search(public_key)
-        nodes = [node for node in search.lookup.closest(NEAREST, self._loop.time()) if node.id in search.tokens][
-            :REPLICAS
-        ]
+        closest = search.lookup.closest(REPLICAS, self._loop.time())
+        nodes = [node for node in dict.fromkeys([*closest, *search.wide]) if node.id in search.tokens]
         asked = [self.protocol.bring(node, search.tokens[node.id], public_key, raw) for node in nodes]
         answers = [await future for future in asked]
         return sum(isinstance(answer, Done) and answer.outcome == Outcome.STORED for answer in answers)
+
+    async def _widen(
+        self, search: Search, topic: bytes, public_key: bytes, on_record: Callable[[Record], None] | None
+    ) -> None:
+        """Asks the nodes of the region, too."""
+        points = self.crowd.points(topic, self._random)
+        found = await asyncio.gather(*(self._run(point, None, None, NEAR_POINT) for point in points))
+        now = self._loop.time()
+        near = dict.fromkeys(node for one in found for node in one.lookup.closest(NEAR_POINT, now))
+        search.wide = self.crowd.within(topic, list(near))[:MAX_WIDE]
+        asked = {node: self.protocol.ask_records(node, topic) for node in search.wide if node.id not in search.tokens}
+        for node, future in asked.items():
+            answer = await future
+            if isinstance(answer, Got) and answer.sender == node.id:
+                search.tokens[node.id] = answer.token
+                self._read(search, public_key, answer, on_record)
 
     async def prove(self) -> None:
         """Has strangers try to reach us."""

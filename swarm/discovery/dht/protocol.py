@@ -71,8 +71,8 @@ log = logging.getLogger("swarm.dht")
 TIMEOUT: Final = 1.5  # seconds for an answer: longer than around the world and back, three times
 MAX_OUTSTANDING: Final = 512  # questions of ours; lookups have 4 each, pings the rest
 MAX_VERIFYING: Final = 32  # of those, pings to nodes that are not known
-MAX_SPOKEN: Final = 4_096  # hosts that we sent to lately
-SPOKEN_SECONDS: Final = 300.0  # a NAT may let in whom we sent to for so long
+MAX_SPOKEN: Final = 16_384  # hosts that we sent to lately; 3 MB
+SPOKEN_SECONDS: Final = 86_400.0  # some NATs let in whom we ever sent to, for as long as their mapping lives
 TOKEN_SECONDS: Final = 300.0  # a token is good in its period and in the next
 PING_BYTES: Final = 64  # and a little more: a question may bring its asker a ping beside the answer
 CONTACTS_WITH_RECORDS: Final = 6  # for which room is kept in an answer that has records
@@ -103,8 +103,12 @@ class Protocol(KademliaProtocol):  # type: ignore[misc]  # the library has no ty
         *,
         random: Callable[[int], bytes],
         wall: Callable[[], float],
+        on_moved: Callable[[], None] = lambda: None,
     ) -> None:
-        """`send` must not wait. `random`: so many random bytes. `wall`: seconds since 1970."""
+        """`send` must not wait. `random`: so many random bytes. `wall`: seconds since 1970.
+
+        `on_moved`: others see us at another address than before.
+        """
         host = standing.address[0] if standing.address is not None else None
         super().__init__(Node(make_id(host, random(20))), store, K)
         self.table = Table(self.router)
@@ -113,6 +117,7 @@ class Protocol(KademliaProtocol):  # type: ignore[misc]  # the library has no ty
         self._store = store
         self._random = random
         self._wall = wall
+        self._on_moved = on_moved
         self._loop = asyncio.get_running_loop()
         self._secret = random(32)
         self._pending: dict[bytes, _Pending] = {}
@@ -225,6 +230,7 @@ class Protocol(KademliaProtocol):  # type: ignore[misc]  # the library has no ty
 
     def _move(self, address: Address) -> None:
         """We are somewhere else; our id is bound to our network."""
+        self._on_moved()
         if is_bound(Contact(self.id, *address)):
             return
         self.source_node = Node(make_id(address[0], self._random(20)))

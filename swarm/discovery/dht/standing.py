@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 STABLE: Final = 600.0  # seconds; a laptop in a café is not a server
 PROOF: Final = 3_600.0  # seconds that having been reached is good for
 MAX_VOTES: Final = 16  # networks, the latest
-QUORUM: Final = 2  # networks that have to agree where they are global
 
 
 class Standing:
@@ -44,12 +43,15 @@ class Standing:
         if len(self._votes) > MAX_VOTES:
             self._votes.popitem(last=False)
         agreeing = sum(vote == address for vote in self._votes.values())
-        needed = QUORUM if self.address is not None and scope(by) is Scope.GLOBAL else 1
-        if address == self.address or agreeing < needed or 2 * agreeing <= len(self._votes):
+        if address == self.address or 2 * agreeing <= len(self._votes):
             return False
         self.address = address
         self._since = self._proved = None
         return True
+
+    def forget(self) -> None:
+        """This machine is in another network: what was seen of it before says nothing."""
+        self._votes.clear()
 
     def reached(self, by: str, now: float) -> None:
         """Somebody that we had not spoken to got through to us."""

@@ -7,12 +7,12 @@ neighbours of a key does not give the closest (it takes whole buckets in the ord
 from __future__ import annotations
 
 import heapq
-from collections import Counter
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 from kademlia.node import Node
 
-from swarm.discovery.dht.contact import Contact, party
+from swarm.discovery.dht.contact import Contact, Scope, network, scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 MAX_CONTACTS: Final = 2_048  # a million nodes give a table of 400
 MAX_OF_NETWORK: Final = 4
 MAX_FAILURES: Final = 2  # in a row: one may be a lost packet
-STALE: Final = 1_800.0  # seconds after which a bucket of which nothing was heard is looked up anew
 
 
 class Table:
@@ -34,7 +33,7 @@ class Table:
         return sum(len(bucket) for bucket in self._router.buckets)
 
     def __iter__(self) -> Iterator[Contact]:
-        return (_contact(node) for bucket in self._router.buckets for node in bucket.nodes.values())
+        return map(_contact, self._nodes())
 
     def get(self, node_id: bytes) -> Contact | None:
         node = self._bucket(node_id)[node_id]
@@ -44,7 +43,10 @@ class Table:
         """Is there room for one more, and for one more of its network?"""
         if self.get(contact.id) is not None or len(self) >= MAX_CONTACTS:
             return False
-        return Counter(map(party, self))[party(contact)] < MAX_OF_NETWORK
+        if scope(contact.host) is not Scope.GLOBAL:
+            return True  # on our own network, where there are no others to choose from
+        near = network(contact.host)
+        return sum(network(node.ip) == near for node in self._nodes()) < MAX_OF_NETWORK
 
     def add(self, contact: Contact) -> None:
         """It has just answered."""
@@ -70,8 +72,9 @@ class Table:
         if count <= 0:
             return []
         number = int.from_bytes(target, "big")
-        nodes = (node for bucket in self._router.buckets for node in bucket.nodes.values())
-        return [_contact(node) for node in heapq.nsmallest(count, nodes, key=lambda node: node.long_id ^ number)]
+        return [
+            _contact(node) for node in heapq.nsmallest(count, self._nodes(), key=lambda node: node.long_id ^ number)
+        ]
 
     def begin_anew(self, own: bytes) -> None:
         """Our own id is another one: the buckets are cut elsewhere."""
@@ -82,7 +85,7 @@ class Table:
         for contact in contacts:
             self._router.add_contact(Node(contact.id, contact.host, contact.port))
 
-    def stale_targets(self, random: Callable[[int], bytes]) -> list[bytes]:
+    def targets(self, random: Callable[[int], bytes]) -> list[bytes]:
         """An id in each bucket, to look up what is there now."""
         targets = []
         for bucket in self._router.buckets:
@@ -90,6 +93,9 @@ class Table:
             span = max(1, high - low)
             targets.append(min(low + int.from_bytes(random(24), "big") % span, (1 << 160) - 1).to_bytes(20, "big"))
         return targets
+
+    def _nodes(self) -> Iterator[Any]:
+        return chain.from_iterable(bucket.nodes.values() for bucket in self._router.buckets)
 
     def _bucket(self, node_id: bytes) -> Any:
         return self._router.buckets[self._router.get_bucket_for(Node(node_id))]

@@ -1,0 +1,74 @@
+"""Lives: under which incarnation this device signs, and what shows that it must begin another.
+
+Two records with one dot are the one thing that the merge cannot make good by itself. They come of a database that was
+brought back, or copied together with the device's identity. It shows when a member knows more records of this life than
+this device does, or when a record of this life arrives that this device does not have: only its own key can have
+signed that.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from swarm.ids import short
+from swarm.keys.certificate import Certificate, Introduction
+from swarm.keys.device import origin_of
+from swarm.keys.role import Role
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from swarm.keys.chain import FolderKeys
+    from swarm.keys.device import DeviceKey
+    from swarm.sync.ledger import Ledger
+    from swarm.sync.store import Store
+
+PAUSE_MS = 60_000  # between two lives begun because a member says that it knows more of us than we do
+
+
+class Life:
+    """Of one device in one folder. `next_incarnation`: to begin with, should a new life begin."""
+
+    def __init__(self, store: Store, keys: FolderKeys, device: DeviceKey, next_incarnation: int) -> None:
+        self.store = store
+        self.may_write = keys.role.holds(Role.WRITE)
+        self._keys = keys
+        self._device = device
+        self._next = next_incarnation
+        self._last_birth = 0
+
+    def introduction(self, new: bool) -> Introduction | None:
+        """This device's own, in the life that the store has or a new one; None where its key does not let it write."""
+        if not self.may_write:
+            self.store.put("incarnation", bytes(8))
+            return None
+        known = self.store.get("incarnation")
+        if not new and known is not None:
+            return self._introduced(int.from_bytes(known, "big"))
+        self.store.put("confirmed", None)  # what members have of an earlier life says nothing of this one
+        return self._introduced(self._next)
+
+    def check(self, ledger: Ledger, clock: Mapping[bytes, int], wall: int) -> str:
+        """A member's clock: why a new life must begin, or ""."""
+        if not self.may_write:
+            return ""
+        known = clock.get(ledger.origin, 0)
+        if known <= ledger.seq:
+            ledger.confirm(known)
+            return ""
+        if wall - self._last_birth < PAUSE_MS:
+            return ""  # a member that makes up clocks shall not have us live a thousand lives
+        return f"the index of this folder is an older copy of itself (life {short(ledger.origin)})"
+
+    def begin(self, ledger: Ledger, wall: int) -> Introduction:
+        """This device's own, in a new life."""
+        incarnation = max(self._next, wall << 20)
+        while origin_of(self._device.id, incarnation) == ledger.origin:
+            incarnation += 1
+        self._last_birth = wall
+        return self._introduced(incarnation)
+
+    def _introduced(self, incarnation: int) -> Introduction:
+        self.store.put("incarnation", incarnation.to_bytes(8, "big"))
+        certificate = Certificate.issue(self._keys, self._device.id, Role.WRITE)
+        return Introduction.issue(certificate, self._device, incarnation)

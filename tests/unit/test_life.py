@@ -1,0 +1,51 @@
+"""Lives: when a device must sign under another incarnation, and what it takes along."""
+
+from __future__ import annotations
+
+from swarm.ids import Origin
+from swarm.keys.chain import FolderKeys
+from swarm.keys.device import DeviceKey, origin_of
+from swarm.sync.ledger import Ledger
+from swarm.sync.life import PAUSE_MS, Life
+from swarm.sync.memory_store import MemoryStore
+
+KEYS = FolderKeys.create(b"o" * 32)
+DEVICE = DeviceKey.create(b"d" * 32)
+WALL = 1_700_000_000_000
+
+
+def living(store: MemoryStore, incarnation: int = 7, new: bool = True) -> tuple[Life, Ledger]:
+    life = Life(store, KEYS, DEVICE, incarnation)
+    introduction = life.introduction(new)
+    assert introduction is not None
+    return life, Ledger(store, KEYS, DEVICE, "anna", introduction.origin)
+
+
+def test_a_life_goes_on_over_a_restart() -> None:
+    store = MemoryStore()
+    _, first = living(store)
+    _, second = living(store, incarnation=8, new=False)
+    assert first.origin == second.origin == origin_of(DEVICE.id, 7)
+
+
+def test_a_member_that_knows_more_of_us_than_we_do_ends_a_life_but_not_one_after_the_other() -> None:
+    life, ledger = living(MemoryStore())
+    assert not life.check(ledger, {}, WALL)
+    assert life.check(ledger, {ledger.origin: 3}, WALL)
+    new = life.begin(ledger, WALL).origin
+    assert new != ledger.origin
+    ledger.begin_life(new, WALL)
+    assert not life.check(ledger, {new: 9}, WALL + PAUSE_MS - 1)
+    assert life.check(ledger, {new: 9}, WALL + PAUSE_MS)
+
+
+def test_what_members_have_of_an_earlier_life_says_nothing_of_the_next() -> None:
+    """Else its first records would count as known to all, and not be written anew when that life ends in turn."""
+    store = MemoryStore()
+    _, ledger = living(store)
+    store.put("confirmed", (50).to_bytes(8, "big"))
+    ledger.begin_life(Origin(b"n" * 16), WALL)
+    assert store.get("confirmed") is None
+    store.put("confirmed", (50).to_bytes(8, "big"))
+    living(store, incarnation=9)
+    assert store.get("confirmed") is None
