@@ -106,6 +106,25 @@ def test_a_lost_database_signs_nothing_for_what_others_have_as_well() -> None:
     assert other.folder.fetcher.fetched_bytes == 0
 
 
+def test_what_was_removed_before_anybody_was_heard_is_not_there() -> None:
+    """It was held for a member, and nobody may say that it is here."""
+    world, [one, other] = devices()
+    one.write("a", b"first")
+    world.settle()
+    part(one, other)
+    other.stop()
+    other.store = MemoryStore()
+    assert world.oracle is not None
+    world.oracle.forgot(other)
+    other.start()
+    world.run(5.0)
+    other.rename("a", "b")
+    world.run(5.0)
+    join(one, other)
+    judge(world)
+    assert one.contents() == [b"first", b"first"]
+
+
 def test_a_member_that_cannot_have_a_file_is_not_identical() -> None:
     world, [one, other] = devices()
     other.files.capacity = other.files._disk.used + 50
