@@ -237,6 +237,8 @@ MUTANTS: tuple[Mutant, ...] = tuple(
          "            if written and hides_writes(stat, wall):", "            if False:", PLAIN),
         ("holds what is gone", "tells what its user removed before anybody was heard", S + "observer",
          "        self._held.listed(directory, event.entries)\n", "", ("database",)),
+        ("forgets what it told", "takes what others know of another life for its own", S + "life",
+         "min(ledger.seq, self._told(ledger))", "ledger.seq", BASES),
         ("asks for ever", "asks again at every State for what nobody has", S + "lacking",
          "        if state != member.said:", "        if True:", ("database",)),
         ("never reads history", "a lost database forgets what is in history", S + "folder",

@@ -35,9 +35,12 @@ class Setback:
         oracle, device = self.oracle, self.device
         oracle.remember(device)
         for path, (kind, data) in oracle.tree(device).items():
-            new = not self._is_known_at(path) and "(conflict " not in path  # which goes with what it is of
-            if kind is Kind.FILE and isinstance(data, bytes) and new:
-                oracle.produced[path, data] += TWICE
+            if kind is not Kind.FILE or not isinstance(data, bytes) or self._is_known_at(path):
+                continue
+            oracle.produced[path, data] += TWICE
+            if "(conflict " in path:
+                oracle.ended.add((path, data))  # it goes with what it is of
+            else:
                 oracle.ended.discard((path, data))
         for data in oracle.history(device) - set(oracle.contents(oracle.tree(device))):
             if data in oracle.due:  # it may have given way to a version whose record only that database had
