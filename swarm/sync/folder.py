@@ -239,9 +239,9 @@ class Folder:
                 self._emit(Run(operations))
             self._sweep()
         self.ledger.seal()
-        self.intents.note()
         if self.exchange.hears_anybody():
             self.life.tell(self.ledger)
+        self.intents.note()
         self.store.commit()
         if self._pending_barrier and self.observer.caught_up():
             self._barrier, self._pending_barrier = self._pending_barrier, 0

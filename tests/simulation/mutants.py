@@ -144,7 +144,7 @@ MUTANTS: tuple[Mutant, ...] = tuple(
         ("no hold", "a lost database says at once what is here", S + "folder",
          'store.put("holding", b"1")', "pass", BASES),
         ("no new life", "goes on in a feed that others know better", S + "life",
-         "        if known <= ledger.seq:", "        if True:", BASES),
+         "        if known <= min(ledger.seq, self._told(ledger)):", "        if True:", BASES),
         ("gap moves the clock", "what was lost on the way is never asked for", S + "exchange",
          "        if message.after > self.ledger.clock.get(origin, 0):", "        if False:", ("network",)),
         ("clock as evidence", "a clock removes what it covers and the sender did not send", S + "exchange",
