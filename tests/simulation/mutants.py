@@ -231,8 +231,8 @@ MUTANTS: tuple[Mutant, ...] = tuple(
          "                    self.store.put_local(path, replace(local, installed=installed, copy_of=copy_of))\n"
          "                    return None\n"
          "                return Need(entry, installed)  # of another", PLAIN),
-        ("installs where nobody knows", "puts things below a directory that is missing", S + "obstacles",
-         "        return self._missing(path)", '        return ""', ("personality",)),
+        ("installs where nobody knows", "puts things below a directory that is missing", S + "folder",
+         "return self.observer.missing.above(path)", 'return ""', ("personality",)),
         ("believes a stat", "takes what a writer has just closed for what it was", S + "observer",
          "            if written and hides_writes(stat, wall):", "            if False:", PLAIN),
         ("holds what is gone", "tells what its user removed before anybody was heard", S + "observer",
