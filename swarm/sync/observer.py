@@ -333,7 +333,7 @@ class Observer:
         if stat.kind is Kind.DIRECTORY:
             if path not in self._unread:
                 self.cannot.pop(path, None)  # it was a file that could not be read
-            new = (local is None or local.kind is not Kind.DIRECTORY) and held is None
+            new = not self._is_directory(path)
             # Another inode: made anew under its old name. Known, or its removal would never find what it expects.
             if new or (local is not None and (local.mode != stat.mode or local.inode != stat.inode)):
                 self._observe(path, Found(stat, Kind.DIRECTORY, NO_CONTENT, ""), now, wall)
@@ -442,12 +442,12 @@ class Observer:
             self.store.put_local(path, replace(found.local(local.installed), copy_of=local.copy_of))
             self._touched(path)
             return
+        if local is not None and local.kind is Kind.DIRECTORY and found.kind is not Kind.DIRECTORY:
+            self._delete_below(path, wall)  # where a file is, nothing can be below
         before = None if self.intents.looked(path) else local
         if (taken := adopted(self.ledger, path, found, before)) is not None:
             self.store.put_local(path, taken)
         else:
-            if local is not None and local.kind is Kind.DIRECTORY and found.kind is not Kind.DIRECTORY:
-                self._delete_below(path, wall)  # where a file is, nothing can be below
             if self.may_write:
                 if local is not None and local.copy_of:
                     local = self.ledger.settle_copy(path, local, wall)

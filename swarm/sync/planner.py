@@ -447,6 +447,8 @@ class Planner:
             if isinstance(result.operation, MoveFile):
                 self._look_at(parent_of(result.operation.source))
         if isinstance(result.operation, InstallFile) and result.stat is None:
+            if result.spare:
+                self.store.put_chunks(result.spare, self.fetcher.chunks_of(path))
             self.fetcher.temp_lost(path)
         self._failed.add(path)
         pause = min(self._pauses.get(path, FIRST_RETRY / 2) * 2, LAST_RETRY)

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 CHANGING = frozenset(
     ("rename", "rename_noreplace", "exchange", "unlink", "rmdir", "link", "symlink", "mkdir", "create", "set_mtime")
 )
+TWICE = 2  # times that something was written, where it may come back after it was taken away
 REAPPEARED_SECONDS = 8.0  # a deletion that was seen may be signed that much after the name is there again
 
 
@@ -189,17 +190,35 @@ class Oracle:
         """Its database was lost, or is an old copy: everything on its disk is as if written now."""
         self._remember(device)
         for path, (kind, data) in self.tree(device).items():
-            if kind is Kind.FILE and isinstance(data, bytes):
-                self.produced[path, data] += 1
+            new = not self._is_known_at(device, path) and "(conflict " not in path  # which goes with what it is of
+            if kind is Kind.FILE and isinstance(data, bytes) and new:
+                self.produced[path, data] += TWICE
                 self.ended.discard((path, data))
         for data in self.history(device) - set(self.contents(self.tree(device))):
             if data in self.due:  # it may have given way to a version whose record only that database had
                 self.due[data] = Due.SOMEWHERE
         watched = self._watched[device.name]
+        removed = {entry for entry in self.ended if entry[0] in watched.removed}
+        self.ended -= {entry for entry in removed if self._is_live_elsewhere(device, *entry)}  # nobody else knew of it
+        names = {self.name_of(data): data for data in self.written}
+        for path, local in device.store.locals_below(""):
+            data = names.get(local.content, b"")
+            if watched.tree.get(path, (None, b""))[1] != data and data in self.due:
+                self.due[data] = Due.SOMEWHERE  # an old copy takes what is there for what a user put in its place
         for path, _ in device.store.locals_below(""):  # what has gone since, it cannot tell from what a user deleted
             if path not in watched.tree:
                 watched.removed[path] = self.world.now
                 watched.reappeared.pop(path, None)
+
+    def _is_live_elsewhere(self, device: Device, path: str, data: bytes) -> bool:
+        """Whether another device has a version of these bytes there, and knows of nothing that came after it."""
+        for other in self.world.devices:
+            if other is device or other.folder is None:
+                continue
+            entry = other.folder.ledger.visible(path)
+            if entry is not None and entry.record is not None and entry.record.content == self.name_of(data):
+                return True
+        return False
 
     @contextmanager
     def crash(self, device: Device) -> Iterator[None]:
@@ -234,7 +253,8 @@ class Oracle:
             if (old := before.get(path)) is None:
                 continue
             if isinstance(old[1], bytes):
-                self.produced[path, old[1]] += 1
+                self.produced[path, old[1]] += TWICE
+                self.ended.add((path, old[1]))  # to the device it is as if its user had done that
                 if old[1] in self.due and old[1] not in lasting:
                     self.due[old[1]] = Due.SOMEWHERE  # nobody had made durable that it is here
             if (new := after.get(path)) is None or new[0] is not old[0]:
@@ -359,10 +379,13 @@ class Oracle:
     def _excuse(self, device: Device, history: str) -> None:
         """A user was quicker: what had to stay in history counts there."""
         try:
-            data = bytes(node_at(device.files, history).data)
+            kept = {bytes(node_at(device.files, history).data)}
         except OSError:
             return
-        if data in self.due:
+        kept |= {
+            data for _, data in all_of(device.files, history).values() if isinstance(data, bytes)
+        }  # of a directory
+        for data in kept & self.due.keys():
             self.due[data] = Due.SOMEWHERE
 
     def stepped(self, device: Device) -> None:
