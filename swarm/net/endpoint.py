@@ -325,6 +325,10 @@ class Endpoint:
                 if connection.router is router:
                     connection.opened(channel)
 
+    def registered(self, relay: bytes) -> None:
+        for connection in self._links:
+            connection.router.relay_there(relay)
+
     def channel_lost(self, channel: Channel) -> None:
         for connection in list(self._links):
             connection.lost(channel)

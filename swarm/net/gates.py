@@ -39,11 +39,14 @@ class Inside(Protocol):
 
     def channel_lost(self, channel: Channel) -> None: ...
 
+    def registered(self, relay: bytes) -> None:
+        """The relay of that key is there."""
+
     async def resolve(self, host: str, port: int) -> list[Address]: ...
 
 
 class Gates:
-    """Implements `swarm.net.relay_gate.Gatekeeper`."""
+    """Implements `swarm.net.gate_state.Gatekeeper`."""
 
     def __init__(self, inside: Inside, datagrams: Datagrams, hops: Hops) -> None:
         self._inside = inside
@@ -120,6 +123,9 @@ class Gates:
 
     def channel_lost(self, channel: Channel) -> None:
         self._inside.channel_lost(channel)
+
+    def registered(self, relay: bytes) -> None:
+        self._inside.registered(relay)
 
     def located(self, gate: RelayGate) -> None:
         self._by_address = {}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from swarm.errors import Unavailable
 from swarm.keys.relay import RelayPass, handle_of
-from swarm.net.relay_gate import GateState
+from swarm.net.gate_state import GateState
 from swarm.wire.relay_message import Refusal
 
 if TYPE_CHECKING:

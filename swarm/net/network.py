@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from swarm.config import RelayAddress
     from swarm.keys.device import DeviceKey
-    from swarm.net.relay_gate import GateState
+    from swarm.net.gate_state import GateState
     from swarm.wire.hop import Address, Door
     from swarm.wire.lane import Link
 

@@ -13,14 +13,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from swarm.errors import BadPeer, Unavailable
 from swarm.keys.relay import RelayPass
 from swarm.net import relay_effect as effects
+from swarm.net.gate_state import GateState
 from swarm.net.relay_client import RelayClient, State
 from swarm.net.relay_stream import RelayStream
 from swarm.wire.hop import Channel
@@ -32,11 +33,13 @@ if TYPE_CHECKING:
 
     from swarm.config import RelayAddress
     from swarm.keys.device import DeviceKey
+    from swarm.net.gate_state import Gatekeeper
     from swarm.net.network import GateWatcher
     from swarm.wire.hop import Address
     from swarm.wire.lane import Via
 
 UDP_PATIENCE = 1.5  # seconds without an answer over UDP until TCP is tried beside it
+UDP_DOUBT = 1.0  # the same, of a relay that has answered before, once a link through it has lost its way
 UDP_AGAIN = 15.0  # seconds between two questions over UDP while TCP is in use; doubling up to
 LATEST_UDP_AGAIN = 240.0
 TCP_AGAIN = 5.0  # seconds after TCP failed; doubling up to
@@ -47,47 +50,6 @@ TRANSACTION_BYTES = 8
 log = logging.getLogger(__name__)
 
 NOWHERE = ("0.0.0.0", 0)
-
-
-@dataclass(frozen=True, slots=True)
-class GateState:
-    """How things are with one relay."""
-
-    via: Via | None = None  # how it is reached; None: not registered
-    reserved: bool = False  # others can reach this device through it
-    refusal: Refusal = Refusal.NONE  # why it is not registered, or not reserved
-    trouble: str = ""  # the same, where no relay said it: a name that cannot be looked up
-    address: Address | None = None  # where the relay is
-    observed: Address | None = None  # where this device's datagrams come from, as the relay sees it
-
-
-class Gatekeeper(Protocol):
-    """The endpoint's gates, as one of them sees them."""
-
-    async def resolve(self, host: str, port: int) -> list[Address]:
-        """Addresses that the socket can reach. Raises Unavailable."""
-        ...
-
-    def send_to_relay(self, frames: Sequence[bytes], address: Address) -> None: ...
-
-    @property
-    def blocked(self) -> bool:
-        """Has the socket no room?"""
-        ...
-
-    def writable(self) -> None:
-        """There is room in a stream again."""
-
-    def from_peer(self, datagram: bytes, channel: Channel) -> None:
-        """What came through a channel."""
-
-    def over(self) -> None:
-        """All that a stream had for now was handed over."""
-
-    def channel_lost(self, channel: Channel) -> None: ...
-
-    def located(self, gate: RelayGate) -> None:
-        """The relay's addresses are known, or others."""
 
 
 class RelayGate:
@@ -130,6 +92,7 @@ class RelayGate:
         self._udp_heard = False  # since the last start over UDP
         self._begun = False
         self._hurried_at = 0.0
+        self._doubted_at = math.inf  # a link has lost its way; has anything come over UDP since?
         self._changed = asyncio.Event()
         self._udp_again = UDP_AGAIN
         self._question = b""  # the WHOAMI under way
@@ -212,8 +175,13 @@ class RelayGate:
         return answer
 
     def _hurry(self) -> None:
-        """Does not wait for the end of a rest after the relay did not answer."""
+        """Does not wait for the end of a rest after the relay did not answer, nor for its next sign of life."""
         now = self._loop.time()
+        if self._via == "udp" and self._client.state is State.REGISTERED:
+            if self._udp_heard:
+                self._udp_heard, self._doubted_at = False, now
+                self._changed.set()
+            self._do(self._client.check(now))
         if self._client.state is State.RESTING and self._begun and now >= self._hurried_at + HURRY_PAUSE:
             self._hurried_at = now
             if self.state.refusal is Refusal.NO_ANSWER:
@@ -307,8 +275,11 @@ class RelayGate:
                 await self._changed.wait()
 
     def _is_silent(self) -> bool:
-        """Has the relay not answered over UDP?"""
-        return self._client.state is not State.REGISTERED and not self._udp_heard
+        """Does the relay not answer over UDP?"""
+        if self._udp_heard:
+            return False
+        registered = self._client.state is State.REGISTERED
+        return not registered or self._loop.time() >= self._doubted_at + UDP_DOUBT
 
     def _ask_over_udp(self) -> None:
         """Whether UDP works again: the answer leads back to it."""
@@ -341,7 +312,7 @@ class RelayGate:
             stream = await RelayStream.dial(self.address, self)
         except Unavailable:
             return False
-        if self._client.state is State.REGISTERED or self._udp_heard:
+        if not self._is_silent():
             stream.close()  # UDP has answered meanwhile
             return False
         self._stream = stream
@@ -382,6 +353,7 @@ class RelayGate:
         match effect:
             case effects.Registered(observed, reserved, refusal):
                 self._change(GateState(self._via, reserved, refusal, "", self.address, observed))
+                self._keeper.registered(self.key)
             case effects.Observed(address):
                 state = self.state
                 self._change(GateState(state.via, state.reserved, state.refusal, state.trouble, state.address, address))

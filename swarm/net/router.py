@@ -154,6 +154,12 @@ class Router:
         if self._routes is not None and channel in self._routes.known:
             self._do(self._routes.drop(channel, self._loop.time()))
 
+    def relay_there(self, relay: bytes) -> None:
+        """The relay of that key is there, perhaps again: a link that looks for a way asks it at once."""
+        doors = [door for door in self._doors if door.relay == relay]
+        if doors and self._routes is not None and self._routes.failing:
+            self._keeper.knock(self, doors)
+
     def wake(self) -> None:
         """This machine slept, or its addresses changed: every hop is in doubt."""
         if self._routes is not None:

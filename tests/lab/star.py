@@ -3,16 +3,8 @@
 from __future__ import annotations
 
 import subprocess
-import sys
-from typing import IO, TYPE_CHECKING
 
 from tests.lab.wire import Machine, Wire, ip
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-RELAY = (sys.executable, "-P", "-m", "relay")
-PORT = 47470
 
 
 class Star:
@@ -48,36 +40,3 @@ class Star:
     def remove(self) -> None:
         for wire in self._wires:
             wire.remove()
-
-
-class RelayProcess:
-    """A real relay in the hub."""
-
-    def __init__(self, star: Star, base: Path, *options: str) -> None:
-        self._command = [*star.hub.inside, *RELAY, "--listen", f"198.18.1.1:{PORT}", "--state", str(base), "--no-dht"]
-        self._command += options
-        self._process: subprocess.Popen[str] | None = None
-        self._log: IO[str] = (base.parent / "relay.log").open("a")
-        self.place = ""
-
-    def start(self) -> RelayProcess:
-        self._process = subprocess.Popen(
-            self._command, stdout=subprocess.PIPE, stderr=self._log, stdin=subprocess.DEVNULL, text=True
-        )
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline().split()
-        assert line[:1] == ["relay"], line
-        self.place = line[1]
-        return self
-
-    def kill(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            assert self._process.stdout is not None
-            self._process.stdout.close()
-            self._process = None
-
-    def close(self) -> None:
-        self.kill()
-        self._log.close()

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.lab.star import PORT, RelayProcess, Star
+from tests.lab.relay import PORT, Relay
+from tests.lab.star import Star
 from tests.live.daemon import Daemon, until
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class Stage:
     def __init__(self, base: Path) -> None:
         self.base = base
         self.star = Star()
-        self.relay = RelayProcess(self.star, base / "relay").start()
+        self.relay = Relay(base, "198.18.1.1", self.star.hub.inside).start()
         self.daemons: list[Daemon] = []
 
     def daemon(self, name: str, machine: Machine, *options: str) -> Daemon:
@@ -38,7 +39,7 @@ class Stage:
 
     def share(self) -> tuple[Daemon, Daemon]:
         """Anna knows the relay, Bob knows the key."""
-        anna = self.daemon("anna", self.star.one, "--relay", self.relay.place)
+        anna = self.daemon("anna", self.star.one, "--relay", self.relay.line)
         until(lambda: relay_state(anna) == "reserved", "anna is registered")
         anna.folder.mkdir()
         (anna.folder / "a.txt").write_text("hello")
@@ -51,7 +52,7 @@ class Stage:
         for daemon in self.daemons:
             with contextlib.suppress(AssertionError):
                 daemon.kill()
-        self.relay.close()
+        self.relay.kill()
         self.star.remove()
 
 
@@ -85,7 +86,7 @@ def test_a_joiner_who_has_only_the_key_is_reached_through_the_relay_in_its_hints
     assert route(anna) == route(bob) == "relayed"
     peer = bob.status()["folders"][0]["peers"][0]
     assert (peer["via"], peer["relay"]) == ("udp", f"198.18.1.1:{PORT}")
-    assert any(relay["relay"] == stage.relay.place for relay in bob.status()["relays"])
+    assert any(relay["relay"] == stage.relay.line for relay in bob.status()["relays"])
 
 
 def test_a_straight_way_that_comes_up_is_taken_and_one_that_dies_is_left(stage: Stage) -> None:
@@ -141,10 +142,10 @@ def test_both_have_other_addresses_and_are_together_again_in_the_same_session(st
 
 def test_a_relay_that_is_not_there_is_a_sentence_and_holds_nothing_up(stage: Stage) -> None:
     stage.relay.kill()
-    anna = stage.daemon("anna", stage.star.one, "--relay", stage.relay.place)
+    anna = stage.daemon("anna", stage.star.one, "--relay", stage.relay.line)
     anna.run("share", str(anna.folder))
     until(lambda: anna.status()["relays"][0]["why"], "the reason is known", 20)
     assert "no answer" in anna.status()["relays"][0]["why"]
-    assert stage.relay.place.partition("~")[0] in anna.run("status")
+    assert stage.relay.line.partition("~")[0] in anna.run("status")
     stage.relay.start()
     until(lambda: relay_state(anna) == "reserved", "it registered by itself", 20)

@@ -280,6 +280,23 @@ def test_a_relay_that_udp_does_not_reach_is_used_over_tcp_and_over_udp_again_whe
     play(scenario, deaf=True)
 
 
+def test_a_network_that_begins_to_block_udp_moves_the_link_to_tcp() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.near.registered()
+        await stage.far.registered()
+        link, other = await stage.relayed()
+        stage.tell(link, other, straight=False)
+        transfer = Transfer(link, other)
+        await transfer.moves()
+        stage.relay.deaf = True
+        await transfer.moves(500_000)
+        assert link.via == other.via == "tcp"
+        assert transfer.longest_gap < 6.0
+        await transfer.finish()
+
+    play(scenario)
+
+
 def test_what_is_wrong_with_a_relay_is_said_and_it_is_tried_again() -> None:
     async def scenario(stage: Stage) -> None:
         await stage.near.registered()

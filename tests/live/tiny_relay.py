@@ -105,8 +105,9 @@ class TinyRelay(asyncio.DatagramProtocol):
         assert self._transport is not None
         self._transport.abort()
         self._server.close()
-        for writer in self._streams:
+        for writer in list(self._streams):
             writer.transport.abort()
+            await asyncio.sleep(0.01)  # for its task to see that
         self.members.clear()
         self.channels.clear()
         await asyncio.sleep(0)

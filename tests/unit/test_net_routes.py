@@ -8,10 +8,13 @@ import pytest
 
 from swarm.net.probe import Prober
 from swarm.net.routes import (
+    BURNT,
+    GRACE,
     HUNT_AGAIN,
     HUNT_PAUSE,
     HUNT_SECONDS,
     MAX_HOPS,
+    MAX_PINGS,
     SLOWEST_PAUSE,
     Rank,
     Routes,
@@ -159,6 +162,7 @@ def test_a_relay_that_restarts_below_a_relayed_link_is_asked_for_a_new_channel()
     world.b.act(world.b.routes.drop(before, world.now))
     talk(world, 3.0)
     assert world.a.routes.active != before
+    assert before not in world.a.routes.known, "it is forgotten"
     assert not is_failing(world)
     assert world.a.data[-1][0] > world.now - 0.2
 
@@ -232,23 +236,34 @@ def test_probes_of_others_and_our_own_are_nothing() -> None:
     assert len(routes.probe(theirs, there, 0.0)) == 2, "a pong, and a ping of ours"
 
 
-def test_a_pong_from_elsewhere_than_its_ping_went_is_nothing() -> None:
-    routes = lone(Channel(bytes(32), 1, "udp"))
-    ping = routes.seek(Places(seen=(("192.0.2.9", 9),)), 0.0)[0]
+RELAY = Channel(bytes(32), 1, "udp")
+
+
+def pong(ping: object) -> bytes:
+    """The peer's answer to a ping of ours."""
     assert isinstance(ping, Send)
-    pong = Prober(BINDING, dialled=False).pong(ping.data[9:17], None)
-    assert routes.probe(pong, ("192.0.2.8", 9), 0.1) == []
-    assert isinstance(routes.active, Channel)
+    return Prober(BINDING, dialled=False).pong(ping.data[9:17], None)
+
+
+def test_a_pong_from_elsewhere_than_its_ping_went_is_nothing() -> None:
+    routes = lone(RELAY)
+    one, other = ("192.0.2.9", 9), ("192.0.2.8", 9)
+    ping = routes.seek(Places(seen=(one, other)), 0.0)[0]
+    assert routes.probe(pong(ping), other, 0.1) == []
+    assert routes.probe(pong(ping), ("192.0.2.7", 7), 0.1) == []
+    assert routes.active == RELAY
 
 
 def test_a_pong_is_good_once() -> None:
-    routes = lone(Channel(bytes(32), 1, "udp"))
+    routes = lone(RELAY)
     there = ("192.0.2.9", 9)
     ping = routes.seek(Places(seen=(there,)), 0.0)[0]
-    assert isinstance(ping, Send)
-    pong = Prober(BINDING, dialled=False).pong(ping.data[9:17], None)
-    assert routes.probe(pong, there, 0.1) == [Use(there, failed=False)]
-    assert routes.probe(pong, there, 0.1) == []
+    assert routes.probe(pong(ping), there, 0.1) == [Use(there, failed=False)]
+    routes.sent(1.0)
+    routes.turn(2.0)
+    assert routes.failing
+    routes.probe(pong(ping), there, 2.1)
+    assert routes.failing, "whoever has seen it sends it again"
 
 
 def test_hops_are_bounded_whatever_pings_come_from_wherever() -> None:
@@ -265,9 +280,11 @@ def test_hops_are_bounded_whatever_pings_come_from_wherever() -> None:
 def test_places_told_over_and_over_begin_no_new_hunt() -> None:
     routes = lone(Channel(bytes(32), 1, "udp"))
     sent = 0
-    for step in range(round(HUNT_AGAIN / 0.1)):
-        sent += len(routes.seek(Places(seen=(("192.0.2.9", 9),)), step * 0.1))
-    assert sent <= HUNT_AGAIN / 0.1 + HUNT_SECONDS / HUNT_PAUSE
+    for step in range(round(HUNT_AGAIN / 0.01)):
+        if step % 100 == 0:
+            sent += len(routes.seek(Places(seen=(("192.0.2.9", 9),)), step * 0.01))
+        sent += len(routes.turn(step * 0.01))
+    assert sent <= HUNT_AGAIN + HUNT_SECONDS / HUNT_PAUSE + 10
 
 
 def test_a_place_that_is_told_no_more_is_pinged_no_more() -> None:
@@ -275,3 +292,66 @@ def test_a_place_that_is_told_no_more_is_pinged_no_more() -> None:
     routes.seek(Places(seen=(("192.0.2.9", 9),)), 0.0)
     effects = routes.seek(Places(seen=(("192.0.2.8", 8),)), 1.0)
     assert {effect.hop for effect in effects if isinstance(effect, Send)} == {("192.0.2.8", 8)}
+
+
+def test_what_has_failed_is_not_gone_back_to_at_once() -> None:
+    world = World("none", "none")
+    world.meet()
+    talk(world, 1.0)
+    world.cut.add("straight")
+    talk(world, 0.8)
+    assert ranks(world) == {Rank.RELAYED}
+    world.cut.clear()
+    back = world.now
+    talk(world, 3.0)
+    assert ranks(world) == {Rank.DIRECT}
+    failed, returned = (moment for moment, _ in world.a.used[1:3])
+    assert back < failed + BURNT <= returned
+
+
+def test_of_several_that_answer_the_best_is_used() -> None:
+    routes = lone()
+    slow, good = Channel(b"t" * 32, 1, "tcp"), Channel(b"u" * 32, 2, "udp")
+    for channel in (slow, good):
+        routes.add(channel, 0.0)
+    routes.sent(0.0)
+    pings = [effect for effect in routes.turn(1.0) if isinstance(effect, Send)]
+    for ping in pings:
+        if isinstance(ping.hop, Channel):
+            assert routes.probe(pong(ping), ping.hop, 1.05) == []
+    assert Use(good, failed=True) in routes.turn(1.0 + GRACE)
+
+
+def test_another_relay_is_worth_it_when_it_is_much_quicker() -> None:
+    for trip, worth in ((0.080, False), (0.030, True)):
+        routes = lone(RELAY)
+        routes.known[RELAY].round_trip = 0.100
+        other = Channel(b"s" * 32, 2, "udp")
+        (ping,) = routes.add(other, 0.0)
+        assert (routes.probe(pong(ping), other, trip) == [Use(other, failed=False)]) == worth
+
+
+def test_a_peer_that_was_followed_is_as_direct_as_before() -> None:
+    routes = lone()
+    routes.moved(("192.0.2.2", 2), 0.0)
+    assert routes.rank is Rank.DIRECT
+
+
+def test_a_long_way_has_three_round_trips() -> None:
+    routes = lone()
+    routes.known[routes.active].round_trip = 1.0
+    routes.sent(0.0)
+    routes.turn(2.9)
+    assert not routes.failing
+    assert routes.look_at() == 3.0
+    routes.turn(3.0)
+    assert routes.failing
+
+
+def test_pings_under_way_are_bounded() -> None:
+    routes = lone(RELAY)
+    routes.seek(Places(seen=tuple(("192.0.2.9", port) for port in range(1, MAX_HOPS))), 0.0)
+    for step in range(1000):
+        routes.turn(step * HUNT_PAUSE / 50)
+        routes.doubt(step * HUNT_PAUSE / 50)
+    assert len(routes._pings) <= MAX_PINGS
