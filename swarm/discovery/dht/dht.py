@@ -11,12 +11,12 @@ import asyncio
 import contextlib
 import logging
 import os
-import socket
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from swarm.discovery.dht.contact import Contact, Scope, scope, version
+from swarm.discovery.dht.names import Names
 from swarm.discovery.dht.overlay import Overlay
 from swarm.discovery.dht.place import Place
 from swarm.discovery.dht.protocol import Protocol
@@ -110,6 +110,7 @@ class Dht:
         self._hinted: dict[Address, None] = {}
         self._announced: dict[bytes, _Announced] = {}
         self._publish_now, self._up = asyncio.Event(), asyncio.Event()
+        self._names = Names(self._greet_all)
         self.store = ProviderStore()
         self.sides: dict[int, Side] = {}
         known = {version(host): (host, port) for host, port in public}
@@ -133,6 +134,7 @@ class Dht:
             async with asyncio.TaskGroup() as group:
                 for side in self.sides.values():
                     group.create_task(self._keep_up(side))
+                group.create_task(self._names.run())
                 group.create_task(self._publish())
                 group.create_task(self._save_now_and_then())
         finally:
@@ -147,8 +149,7 @@ class Dht:
             if len(self._hinted) > MAX_BOOTSTRAP:
                 del self._hinted[next(iter(self._hinted))]
         if fresh:
-            for side in self.sides.values():
-                side.greet.set()
+            self._greet_all()
 
     def announce(self, discovery_key: bytes) -> None:
         """Publishes where this device is to members of the folder, from now on."""
@@ -240,7 +241,7 @@ class Dht:
         while True:
             side.greet.clear()
             overlay = side.overlay
-            wanted = await self._resolved(side)
+            wanted = self._names.addresses([*self._configured, *self._hinted], side.version)
             fresh = await overlay.greet(wanted, anchors=True)
             if not overlay.is_up and known:
                 some, known = known[:GREETED], known[GREETED:] + known[:GREETED]
@@ -271,19 +272,9 @@ class Dht:
             target = targets.pop(int.from_bytes(self._random(4), "big") % len(targets))
             await overlay.approach(target)
 
-    async def _resolved(self, side: Side) -> list[Address]:
-        """Where to begin, as addresses of this family."""
-        found: dict[Address, None] = {}
-        for host, port in [*self._configured, *self._hinted]:
-            if scope(host) is not Scope.NOWHERE:
-                if version(host) == side.version:
-                    found[host, port] = None
-                continue
-            family = socket.AF_INET if side.version == 4 else socket.AF_INET6
-            with contextlib.suppress(OSError, UnicodeError):
-                for entry in await self._loop.getaddrinfo(host, port, family=family, type=socket.SOCK_DGRAM):
-                    found[str(entry[4][0]), port] = None
-        return [address for address in found if scope(address[0]) is not Scope.NOWHERE]
+    def _greet_all(self) -> None:
+        for side in self.sides.values():
+            side.greet.set()
 
     # -- being found
 
