@@ -34,6 +34,7 @@ HUNT_SECONDS = 3.0
 HUNT_AGAIN = 10.0  # seconds between the beginnings of two hunts: 16 addresses told over and over are 17 kB/s at most
 SLOW_PAUSE = 1.0  # seconds between pings after that, doubling
 SLOWEST_PAUSE = 15.0  # what a NAT keeps open without a word: 30 s and more (RFC 4787, REQ-5)
+HEALING_PAUSE = 4.0  # the same, where a straight way has worked before
 SUSPICION = 0.4  # seconds without a sign of life by the hop in use
 SUSPICION_TRIPS = 3  # round trips of the same, where those take longer
 DOUBT = 0.1  # seconds without one, when the peer sends by a hop that is no better
@@ -92,6 +93,7 @@ class Standing:
     answered_at: float = NEVER
     round_trip: float | None = None
     shunned_until: float = NEVER  # it has failed
+    worked: bool = False  # it has answered, ever
     told: bool = False  # the peer says that it may be there; else it was there
 
 
@@ -282,6 +284,7 @@ class Routes:
         if asked != hop or standing is None:
             return []  # late; or it answers from where it was not asked, as behind a NAT with a port for each peer
         standing.answered_at = now
+        standing.worked = True
         sample = now - sent_at
         standing.round_trip = min(sample, standing.round_trip or sample)
         if rank_of(hop) is Rank.PUNCHED and hop != self.active:
@@ -321,7 +324,8 @@ class Routes:
             self._hunt_due = now + HUNT_PAUSE
         else:
             self._hunt_due = now + self._hunt_pause
-            self._hunt_pause = min(2 * self._hunt_pause, SLOWEST_PAUSE)
+            worked = any(self.known[hop].worked for hop in self._straight())
+            self._hunt_pause = min(2 * self._hunt_pause, HEALING_PAUSE if worked else SLOWEST_PAUSE)
         return [self._ping(hop, now) for hop in self._straight()]
 
     # -- death

@@ -10,6 +10,7 @@ from swarm.net.probe import Prober
 from swarm.net.routes import (
     BURNT,
     GRACE,
+    HEALING_PAUSE,
     HUNT_AGAIN,
     HUNT_PAUSE,
     HUNT_SECONDS,
@@ -140,10 +141,10 @@ def test_it_goes_back_when_the_straight_way_heals_and_not_a_moment_of_silence_pa
     world.meet()
     talk(world, 1.0)
     world.cut.add("straight")
-    talk(world, 5.0)
+    talk(world, 60.0)
     assert ranks(world) == {Rank.RELAYED}
     world.cut.clear()
-    talk(world, SLOWEST_PAUSE + 1)
+    talk(world, HEALING_PAUSE + 1)
     assert ranks(world) == {Rank.PUNCHED}
 
 
