@@ -116,7 +116,8 @@ class Channels:
         return out
 
     def _ask(self, opener: Client, target: Client, request: int, now: float) -> list[Effect]:
-        if len(self) >= self._limits.channels or self._is_full(opener) or self._is_full(target):
+        full = len(self) >= self._limits.channels or self._is_full(opener) or self._is_full(target)
+        if full or (not opener.reserved and self._has_enough_guests(target)):
             return [_say(opener, Refused(request, Refusal.FULL))]
         pause = self._limits.incoming_pause
         channel = Channel(self._unused(), opener, target, request, False, now, now + pause, pause)
@@ -129,6 +130,10 @@ class Channels:
     def _is_full(self, client: Client) -> bool:
         limits = self._limits
         return len(client.channels) >= (limits.channels_per_client if client.reserved else limits.channels_per_guest)
+
+    def _has_enough_guests(self, client: Client) -> bool:
+        ends = (self._by_number[number].other(client) for number in client.channels)
+        return sum(not end.reserved for end in ends) >= self._limits.guest_channels_per_client
 
     def _unused(self) -> int:
         """Random, so that a number of before, or of before a restart, is nobody's."""

@@ -17,6 +17,7 @@ class Limits:
     channels: int = 16_384  # open or asked for, in all
     channels_per_client: int = 64  # a folder with more members connects to some of them
     channels_per_guest: int = 4  # to the devices of the folder that is joined
+    guest_channels_per_client: int = 32  # of those of one client, with guests, who may be strangers: half
     topics: int = 65_536  # in all; 16 for each client
     client_rate: int = 32_000_000  # bytes a second that are passed on for one client: a quarter of a gigabit
     guest_rate: int = 4_000_000  # for one guest: questions and acknowledgements of what he gets

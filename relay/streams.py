@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 RECORD: Final = 16 << 10  # bytes: the largest record of TLS
 READS: Final = 16  # records of one connection a turn, then it is somebody else's
+UNSENT: Final = 64 << 10  # bytes that the kernel keeps unsent; it would take megabytes, and hold them for seconds
 LINGER: Final = 1.0  # seconds in which a connection that is ended takes what was written
 
 
@@ -135,6 +136,8 @@ class Streams:
         try:
             async with asyncio.timeout(self._limits.stream_seconds):
                 tune(sock)
+                with suppress(AttributeError, OSError):  # a system that has no such thing
+                    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
                 secure = await shake_hands(sock, self._context, listener=True)
         except (Unavailable, OSError, TimeoutError):
             self._counts.streams_failed += 1

@@ -7,6 +7,7 @@ import asyncio
 import dataclasses
 import multiprocessing
 import os
+import select
 import socket
 import struct
 import threading
@@ -19,13 +20,14 @@ from relay.serve import Relay
 from swarm.keys.device import DeviceKey
 from swarm.keys.relay import handle_of
 from swarm.net import relay_effect as effect
-from swarm.net.datagrams import UDP_SEGMENT, receive_runs
+from swarm.net.datagrams import UDP_SEGMENT, bind_socket, receive_runs
 from swarm.net.relay_client import RelayClient
 from swarm.net.tls import dialler_context
 from swarm.wire.relay_frame import data_frame, in_stream, stream_reader
 from swarm.wire.relay_message import Mode
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from multiprocessing.connection import Connection as Pipe
 
 PAYLOAD = 1200  # bytes: a QUIC datagram
@@ -113,6 +115,54 @@ def run_receiver(pipe: Pipe, port: int, key: bytes, tcp: bool) -> None:
     pipe.send((got, last))
 
 
+def run_bare(pipe: Pipe) -> None:
+    """The same two system calls for each packet, and nothing else: what no relay in Python can do without."""
+    sock = bind_socket("127.0.0.1", 0)
+    receive_runs(sock)
+    pipe.send(sock.getsockname()[1])
+    to = ("127.0.0.1", pipe.recv())
+    buffer = bytearray(1 << 16)
+    view, control = memoryview(buffer), socket.CMSG_SPACE(4)
+    poll = select.epoll()
+    poll.register(sock, select.EPOLLIN)
+    while True:
+        poll.poll()
+        try:
+            while True:
+                size = sock.recvmsg_into([buffer], control)[0]
+                sock.sendto(view[:size], to)
+        except BlockingIOError:
+            pass
+
+
+def measure_bare(packets: int, rate: float) -> None:
+    """To compare: on a busy machine each system call costs more."""
+    ours, theirs = multiprocessing.Pipe()
+    bare = multiprocessing.Process(target=run_bare, args=(theirs,), daemon=True)
+    bare.start()
+    port = ours.recv()
+    sink = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sink.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
+    sink.bind(("127.0.0.1", 0))
+    sink.settimeout(1.5)
+    ours.send(sink.getsockname()[1])
+    source = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    source.connect(("127.0.0.1", port))
+    before, frame = processor(bare.pid or 0), bytes(PAYLOAD + 5)
+    thread = threading.Thread(target=pour, args=(lambda: source.send(frame), 16, packets, rate))
+    thread.start()
+    arrived = 0
+    try:
+        while sink.recv(1 << 16):
+            arrived += 1
+    except TimeoutError:
+        pass
+    thread.join()
+    microseconds = (processor(bare.pid or 0) - before) / max(arrived, 1) * 1e6
+    bare.terminate()
+    print(f"{'bare system calls':28} {microseconds:6.2f} µs a packet   one by one, to compare", flush=True)
+
+
 def processor(pid: int) -> float:
     """Seconds that a process has used."""
     with open(f"/proc/{pid}/stat") as file:
@@ -127,25 +177,30 @@ def resident(pid: int) -> float:
     return int(line.split()[1]) / 1024
 
 
-def send_packets(device: Device, channel: int, packets: int, rate: float, *, run: int, tcp: bool) -> None:
-    """`rate`: packets a second."""
-    frame = data_frame(channel, b"\x40" + os.urandom(PAYLOAD - 1))
+def pour(send: Callable[[], object], batch: int, packets: int, rate: float) -> None:
+    """Calls `send` until so many packets are gone, at so many a second; the clock is looked at after each `batch`."""
     start, sent = time.perf_counter(), 0
-    batch = RUN if run > 1 else 16
-    segment = [(socket.IPPROTO_UDP, UDP_SEGMENT, struct.pack("H", len(frame)))]
-    whole = (in_stream(frame) if tcp else frame) * batch
     while sent < packets:
-        if tcp:
-            device.socket.sendall(whole)
-        elif run > 1:
-            device.socket.sendmsg([whole], segment)
-        else:
-            for _ in range(batch):
-                device.socket.send(frame)
+        for _ in range(batch):
+            send()
         sent += batch
         ahead = sent / rate - (time.perf_counter() - start)
         if ahead > 0.001:
             time.sleep(ahead)
+
+
+def send_packets(device: Device, channel: int, packets: int, rate: float, *, run: int, tcp: bool) -> None:
+    """`rate`: packets a second."""
+    frame = data_frame(channel, b"\x40" + os.urandom(PAYLOAD - 1))
+    segment = [(socket.IPPROTO_UDP, UDP_SEGMENT, struct.pack("H", len(frame)))]
+    if tcp:
+        whole = in_stream(frame) * RUN
+        pour(lambda: device.socket.sendall(whole), 1, packets // RUN, rate / RUN)
+    elif run > 1:
+        whole = frame * RUN
+        pour(lambda: device.socket.sendmsg([whole], segment), 1, packets // RUN, rate / RUN)
+    else:
+        pour(lambda: device.socket.send(frame), 16, packets, rate)
 
 
 def measure(what: str, relay: Any, port: int, key: bytes, packets: int, rate: float, *, run: int, tcp: bool) -> None:
@@ -183,6 +238,7 @@ def main() -> None:
     relay.start()
     port, key = ours.recv()
     empty = resident(relay.pid or 0)
+    measure_bare(packets, 40_000)
     measure("UDP, one by one", relay, port, key, packets, 40_000, run=1, tcp=False)
     measure("UDP, in runs", relay, port, key, 4 * packets, 150_000, run=RUN, tcp=False)
     measure("TLS", relay, port, key, packets, 40_000, run=1, tcp=True)

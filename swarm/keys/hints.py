@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 MAX_ADDRESSES = 4  # an IPv4 and an IPv6, at home and away
 MAX_RELAYS = 3  # one in use and two in reserve
+MAX_NODES = 2  # of the DHT: one may be down
 MAX_HINTS = 32  # looked at; leaves room for kinds that this version does not know
 MAX_HINT_LENGTH = 1024  # characters of one hint: a name of 100 bytes takes 305, host, port and relay key 400
 MAX_NAME_BYTES = 100  # UTF-8; leaves room for what a file system or a user adds
@@ -54,6 +55,7 @@ class Hints:
     addresses: tuple[tuple[str, int], ...] = ()  # (host, port): IPv4, IPv6 in its usual spelling, or a host name
     relays: tuple[RelayHint, ...] = ()
     name: str | None = None
+    nodes: tuple[tuple[str, int], ...] = ()  # of the DHT, to begin at
 
     def encode(self) -> str:
         """`+hint+hint…`, or "" for none. What cannot be written, or would not be read, is left out."""
@@ -63,7 +65,8 @@ class Hints:
             for relay in self.relays
             if (place := _written(relay.host, relay.port)) and _RELAY_KEY.fullmatch(relay.key)
         )
-        parts = [*_first(addresses, MAX_ADDRESSES), *_first(relays, MAX_RELAYS)]
+        nodes = (f"dht={place}" for node in self.nodes if (place := _written(*node)))
+        parts = [*_first(addresses, MAX_ADDRESSES), *_first(relays, MAX_RELAYS), *_first(nodes, MAX_NODES)]
         if name := directory_name(self.name or ""):
             parts.append("name=" + quote(name, safe=""))
         return "".join(f"+{part}" for part in parts)
@@ -73,12 +76,17 @@ class Hints:
         """Whatever makes sense in `text`, which may begin with its `+`. Never raises."""
         addresses: dict[tuple[str, int], None] = {}
         relays: dict[RelayHint, None] = {}
+        nodes: dict[tuple[str, int], None] = {}
         name: str | None = None
         for part in text.removeprefix("+").split("+", MAX_HINTS)[:MAX_HINTS]:
             if len(part) > MAX_HINT_LENGTH or not _ALLOWED.fullmatch(part):
                 continue
             if part.startswith("name="):
                 name = name or _read_name(part.removeprefix("name="))
+                continue
+            if part.startswith("dht="):
+                if node := _read_place(part.removeprefix("dht=")):
+                    nodes[node] = None
                 continue
             where, tilde, relay_key = part.partition("~")
             place = _read_place(where)
@@ -88,7 +96,7 @@ class Hints:
                 addresses[place] = None
             elif _RELAY_KEY.fullmatch(relay_key):
                 relays[RelayHint(*place, relay_key)] = None
-        return cls(tuple(addresses)[:MAX_ADDRESSES], tuple(relays)[:MAX_RELAYS], name)
+        return cls(tuple(addresses)[:MAX_ADDRESSES], tuple(relays)[:MAX_RELAYS], name, tuple(nodes)[:MAX_NODES])
 
 
 def parse_invitation(text: str) -> tuple[PrintedKey, Hints]:

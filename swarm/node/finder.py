@@ -273,7 +273,9 @@ class Finder:
 
     def _nearby(self) -> list[Address]:
         """Where a node of the DHT may be: what keys hint at, and where members are."""
-        hinted = [a for hints in self._hints() for a in [*hints.addresses, *((r.host, r.port) for r in hints.relays)]]
+        told = list(self._hints())
+        hinted = [node for hints in told for node in [*hints.nodes, *((r.host, r.port) for r in hints.relays)]]
+        hinted += [address for hints in told for address in hints.addresses]
         here = [peer.link.address for peer in self._peers.values()]
         met = [address for entry in self._book.devices.values() for address in entry.addresses[:1]]
         return list(dict.fromkeys([*hinted, *here, *met]))[:MAX_NEARBY]

@@ -19,7 +19,7 @@ from swarm.disk import marker
 from swarm.disk.database import CorruptDatabase, SqliteStore, fingerprint, set_aside
 from swarm.disk.device_rules import device_rules
 from swarm.disk.watcher import Watcher
-from swarm.errors import SwarmError, Unavailable
+from swarm.errors import SwarmError, Unavailable, UserError
 from swarm.node.hands import DiskEffect, Hands
 from swarm.sync.events import (
     Accuse,
@@ -159,14 +159,16 @@ class FolderThread:
                 self._set_aside(error)
                 self.failure = Unavailable("the index is damaged and is made anew")
             except SwarmError as error:
-                log.error("%s: %s", self.root, error.message)
+                if self.failure is None or self.failure.message != error.message:
+                    log.error("%s: %s", self.root, error.message)
                 self.failure = error
             except Exception:
                 log.exception("%s: the folder's thread failed", self.root)
                 why = "an internal error stopped this folder"
                 self.failure = SwarmError(why, "the log has the details; restart swarm")
             self._on_status(self)
-            self._rest(HEALTH_INTERVAL if isinstance(self.failure, Unavailable) else None)
+            again = isinstance(self.failure, Unavailable | UserError)  # another daemon that has it may end
+            self._rest(HEALTH_INTERVAL if again else None)
 
     def _live(self) -> None:
         """From opening the folder to closing it. Raises Unavailable when it is to be tried again."""
@@ -216,6 +218,7 @@ class FolderThread:
             verify=hands.verify,
         )
         folder.start()
+        self.identity = replace(self.identity, created=False)  # a database made anew later has members to hear first
         return folder
 
     def _work(self, folder: Folder, hands: Hands, store: SqliteStore) -> None:

@@ -143,7 +143,10 @@ class Requests:
         return folder
 
     async def _refuse_other(self, root: str, keys: FolderKeys) -> None:
-        if await asyncio.to_thread(marker_of, root) not in (None, keys.folder_id):
+        found = await asyncio.to_thread(marker_of, root)
+        if found == keys.folder_id:  # perhaps another daemon's: then it is told who that is
+            (await asyncio.to_thread(marker.claim, root, str(self._node.home.path))).release()
+        elif found is not None:
             raise UserError(
                 f"{root} is shared already, as another folder",
                 f"if it is not any more, remove {root}/.swarm/{marker.MARKER} and try again",
@@ -192,7 +195,9 @@ class Requests:
         )
 
     def _printed(self, folder: SharedFolder, role: Role) -> str:
-        hints = Hints(self._node.finder.addresses(), self._node.relays.hints(), folder.name)
+        named = [(node.host, node.port) for node in self._node.config.bootstrap]
+        nodes = tuple(dict.fromkeys([*named, *folder.hints.nodes]))
+        hints = Hints(self._node.finder.addresses(), self._node.relays.hints(), folder.name, nodes)
         return format_invitation(folder.keys.printed(role), hints)
 
     @_in_turn

@@ -92,7 +92,7 @@ def attack(target: Target, packets: int, seed: int = 0) -> Report:
                 sent = 0
                 while sent < BATCH and report.packets < packets:
                     sent += _send(_stranger(strangers, target, rng, report), target, rng, report)
-                _be_honest(honest, target)
+                be_honest(honest, target)
                 _collect(strangers, report)
                 report.memory.append(memory_of(target.pid))
             time.sleep(1.0)  # for QUIC's repeats, which a timer sends
@@ -148,7 +148,8 @@ def _send(stranger: Stranger, target: Target, rng: random.Random, report: Report
     return count
 
 
-def _be_honest(honest: socket.socket, target: Target) -> None:
+def be_honest(honest: socket.socket, target: Target) -> None:
+    """Asks something that is always answered. Raises Overrun when it is not."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         try:

@@ -15,6 +15,7 @@ import pytest
 from tests.fuzz.__main__ import TARGETS
 from tests.fuzz.attack import Overrun, Target, attack, check_log
 from tests.fuzz.mutation import LARGEST, MUTATORS, mutate
+from tests.fuzz.streams import attack_streams
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,6 +33,16 @@ def test_mutated_packets_harm_nobody(name: str, tmp_path: Path) -> None:
     assert report.packets >= PACKETS
     assert report.answers > 0
     assert report.growth < GROWTH
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("name", ["node", "relay"])
+def test_nonsense_over_tcp_harms_nobody(name: str, tmp_path: Path) -> None:
+    with import_module(f"tests.fuzz.{name}").running(tmp_path) as target:
+        secure, growth = attack_streams(target, 60, random.randrange(1 << 32))
+    print(f"{name}: {secure} over TLS, {growth / 2**20:+.1f} MiB")
+    assert secure > 5
+    assert growth < GROWTH
 
 
 @pytest.mark.parametrize("mutator", MUTATORS, ids=lambda mutator: mutator.__name__)

@@ -1,8 +1,8 @@
 """A small internet: public machines on a wire, and sites behind the NATs of swarm's users.
 
-host 10.0.1.2 ── 10.0.1.1 router 203.0.113.10 ──┐
-                                                ├── wire ── public machines 203.0.113.1, .2, …
-host 10.0.2.2 ── 10.0.2.1 router 203.0.113.20 ──┘
+host 10.0.1.12 ── 10.0.1.1 router 203.0.113.10 ──┐
+                                                 ├── wire ── public machines 203.0.113.1, .2, …
+host 10.0.2.12 ── 10.0.2.1 router 203.0.113.20 ──┘
 """
 
 from __future__ import annotations
@@ -75,8 +75,8 @@ class Internet:
             ip("-n", machine.namespace, "addr", "add", f"{NETWORK}.{other}/24", "dev", "eth0")
         return machine
 
-    def site(self, kind: Kind) -> Site:
-        """The next one: site n has the public address 203.0.113.n0."""
+    def site(self, kind: Kind, inner: str | None = None) -> Site:
+        """The next one: site n has the public address 203.0.113.n0. `inner`: its router's, inside, if not 10.0.n.1."""
         self._sites += 1
         number = self._sites
         public = f"{NETWORK}.{number}0"
@@ -84,10 +84,17 @@ class Internet:
         ip("-n", outside.namespace, "route", "add", "default", "via", f"{NETWORK}.1")
         if kind is Kind.NONE:
             return Site(kind, outside, None, public)
-        inner = f"10.0.{number}.1"
-        host = self._wire.behind(outside, inner, f"10.0.{number}.2")
+        inner = inner or f"10.0.{number}.1"
+        self._wire.lan(outside, inner)
+        host = self._wire.behind(outside, inner, f"{inner}2")
         nft(outside, rules(kind))
         return Site(kind, host, outside, public, inner)
+
+    def neighbour(self, site: Site) -> Site:
+        """Another host behind the same router."""
+        assert site.router is not None
+        host = self._wire.behind(site.router, site.inner, f"{site.inner}3")
+        return Site(site.kind, host, site.router, site.public, site.inner)
 
 
 def nft(machine: Machine, commands: str) -> None:

@@ -30,7 +30,7 @@ class MappingRouter:
     def __init__(self, site: Site, *, speaks_pcp: bool = True) -> None:
         assert site.router is not None
         self._router = site.router
-        self._host = site.inner[:-1] + "2"
+        self._host = f"{site.inner}2"
         self.fake = FakeGateway(host=site.public, speaks_pcp=speaks_pcp)
         self._socket = inside.udp(site.router.namespace, site.inner, PORT)
         self._thread = threading.Thread(target=self._serve, name="mapping router")

@@ -62,11 +62,17 @@ def peer_of(daemon: Daemon) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def pair(internet: Internet, base: Path, one: Kind, other: Kind, *options: str, relayed: str = "") -> Iterator[Pair]:
-    """Daemons that run, and have nothing in common yet. options: of both. relayed: the relay, if not the usual one."""
+def pair(internet: Internet, base: Path, one: Kind, other: Kind, *options: str) -> Iterator[Pair]:
+    """Daemons that run, and have nothing in common yet. options: of both."""
+    with at(internet, base, (internet.site(one), internet.site(other)), *options) as two:
+        yield two
+
+
+@contextlib.contextmanager
+def at(internet: Internet, base: Path, sites: tuple[Site, Site], *options: str) -> Iterator[Pair]:
+    """The same, at sites that there are already."""
     machine = internet.public(1, 2)
     relay = Relay(base, "203.0.113.1", machine.inside)
-    sites = internet.site(one), internet.site(other)
     anna, bob = (
         Daemon(base, name, listen="0.0.0.0", inside=site.host.inside)
         for name, site in zip(("anna", "bob"), sites, strict=True)
@@ -75,7 +81,7 @@ def pair(internet: Internet, base: Path, one: Kind, other: Kind, *options: str, 
         relay.start()
         for daemon in (anna, bob):
             daemon.options += options
-        anna.options += ["--relay", relayed or relay.line]
+        anna.options += ["--relay", relay.line]
         anna.start()
         bob.start()
         yield Pair(relay, machine, sites, anna, bob)

@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, TypeVar
 
+import pytest
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 T = TypeVar("T")
 
 WHOLE = os.environ.get("SWARM_LAB_SIZE", "small") != "small"
+
+
+whole = pytest.mark.skipif(not WHOLE, reason="scripts/lab full tests/lab does this")
 
 
 def some(everything: Iterable[T], few: Iterable[T]) -> list[T]:

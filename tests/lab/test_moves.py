@@ -13,7 +13,7 @@ import pytest
 from swarm.net.rate import BURST
 from tests.lab.meeting import DIRECT, meet, pair
 from tests.lab.nat import Kind
-from tests.lab.size import WHOLE
+from tests.lab.size import WHOLE, whole
 from tests.live.daemon import settle, until
 from tests.live.tree import big_file
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.lab, pytest.mark.live]
 
-whole = pytest.mark.skipif(not WHOLE, reason="scripts/lab does this; every day the way that dies is enough")
 SIZE = 100_000_000 if WHOLE else 24_000_000
 LIMIT = 8_000_000  # bytes a second
 RATE = ("--up", str(LIMIT))
@@ -86,8 +85,11 @@ def test_an_address_that_changes_is_followed(internet: Internet, tmp_path: Path,
 
 
 @whole
-def test_a_relay_that_is_killed_and_starts_again_is_taken_up_again(internet: Internet, tmp_path: Path) -> None:
-    with pair(internet, tmp_path, Kind.CONE, Kind.RANDOM, *RATE) as two:
+@pytest.mark.parametrize("one", [Kind.CONE, Kind.BLOCKED], ids=lambda kind: kind.value)
+def test_a_relay_that_is_killed_and_starts_again_is_taken_up_again(
+    internet: Internet, tmp_path: Path, one: Kind
+) -> None:
+    with pair(internet, tmp_path, one, Kind.RANDOM, *RATE) as two:
         assert meet(two).route == "relayed"
         begin(two)
         two.relay.kill()
@@ -98,5 +100,20 @@ def test_a_relay_that_is_killed_and_starts_again_is_taken_up_again(internet: Int
         began, before = time.monotonic(), two.bob.fetched()
         until(lambda: two.bob.fetched() > before + SIZE * 0.05, "it goes on over the new relay", PATIENCE)
         print(f"on {time.monotonic() - began:.2f} s after the relay's start")
+        finish(two)
+        assert sessions(two) == 1
+
+
+@whole
+@pytest.mark.parametrize("other", [Kind.CONE, Kind.RANDOM], ids=lambda kind: kind.value)
+def test_both_addresses_change_at_once(internet: Internet, tmp_path: Path, other: Kind) -> None:
+    with pair(internet, tmp_path, Kind.CONE, other, *RATE) as two:
+        meet(two)
+        begin(two)
+        for number, site in enumerate(two.sites, 1):
+            site.move(f"203.0.113.{number}7")
+        began, before = time.monotonic(), two.bob.fetched()
+        until(lambda: two.bob.fetched() > before + SIZE * 0.05, "it goes on", PATIENCE)
+        print(f"on {time.monotonic() - began:.2f} s after both had moved")
         finish(two)
         assert sessions(two) == 1

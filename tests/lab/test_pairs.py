@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.lab.meeting import DIRECT, PUNCHED_WITHIN, meet, pair, sync
+from tests.lab.meeting import DIRECT, PUNCHED_WITHIN, at, meet, pair, sync
 from tests.lab.nat import Kind, can_punch
-from tests.lab.size import some
+from tests.lab.size import some, whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,3 +43,27 @@ def test_two_devices_meet_by_the_best_route_there_is(
             assert met.best < PUNCHED_WITHIN
         else:
             assert met.route == "relayed"
+
+
+@whole
+def test_two_devices_whose_networks_have_the_same_addresses_punch(internet: Internet, tmp_path: Path) -> None:
+    """Both are 192.168.1.12 to themselves: what one tells of its own network leads the other to itself."""
+    sites = internet.site(Kind.CONE, "192.168.1.1"), internet.site(Kind.CONE, "192.168.1.1")
+    with at(internet, tmp_path, sites) as two:
+        met = meet(two)
+        print(f"both at 192.168.1.12: {met}")
+        sync(two)
+        assert met.route in DIRECT
+        assert met.best < PUNCHED_WITHIN
+
+
+@pytest.mark.parametrize("kind", some([Kind.CONE, Kind.RANDOM, Kind.BLOCKED], [Kind.RANDOM]))
+def test_two_devices_behind_one_router_meet_at_home(internet: Internet, tmp_path: Path, kind: Kind) -> None:
+    """Without the local network's help: its own address is one of those that each tells."""
+    home = internet.site(kind)
+    with at(internet, tmp_path, (home, internet.neighbour(home))) as two:
+        met = meet(two, direct=True)
+        print(f"both behind one {kind.value}: {met}")
+        sync(two)
+        assert met.route in DIRECT
+        assert two.peer["address"].startswith("10.0.1.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 from dataclasses import dataclass
@@ -63,26 +64,39 @@ class Wire:
             ip("-n", machine.namespace, "link", "set", interface, "up")
         return machine
 
+    def lan(self, router: Machine, inner: str) -> None:
+        """Makes `router` the way out of a network of its own (of 24 bits), where it has the address `inner`."""
+        ip("-n", router.namespace, "link", "add", "lan", "type", "bridge")
+        ip("-n", router.namespace, "addr", "add", f"{inner}/24", "dev", "lan")
+        ip("-n", router.namespace, "link", "set", "lan", "up")
+        set_in(router, "net.ipv4.ip_forward=1")
+        with contextlib.suppress(subprocess.SubprocessError):  # else what neighbours say to each other is filtered too
+            set_in(router, "net.bridge.bridge-nf-call-iptables=0")
+
     def behind(self, router: Machine, inner: str, address: str) -> Machine:
-        """A machine whose only way out is `router`, which has the address `inner` on their network (of 24 bits)."""
+        """A machine on that network, whose only way out is `router`."""
         number = len(self._machines)
-        machine = Machine(f"{self._prefix}n{number}", "lan", "")
+        machine = Machine(f"{self._prefix}n{number}", f"lan{number}", "lan")
         ip("netns", "add", machine.namespace)
         self._machines.append(machine)
         ends = ("eth0", "netns", machine.namespace)
-        ip("link", "add", "lan", "netns", router.namespace, "type", "veth", "peer", "name", *ends)
-        for namespace, interface, own in ((router.namespace, "lan", inner), (machine.namespace, "eth0", address)):
-            ip("-n", namespace, "addr", "add", f"{own}/24", "dev", interface)
-            ip("-n", namespace, "link", "set", interface, "up")
-        ip("-n", machine.namespace, "link", "set", "lo", "up")
+        ip("link", "add", machine.port, "netns", router.namespace, "type", "veth", "peer", "name", *ends)
+        ip("-n", router.namespace, "link", "set", machine.port, "master", "lan")
+        ip("-n", router.namespace, "link", "set", machine.port, "up")
+        ip("-n", machine.namespace, "addr", "add", f"{address}/24", "dev", "eth0")
+        for interface in ("lo", "eth0"):
+            ip("-n", machine.namespace, "link", "set", interface, "up")
         ip("-n", machine.namespace, "route", "add", "default", "via", inner)
-        subprocess.run([*router.inside, "sysctl", "-qw", "net.ipv4.ip_forward=1"], check=True, timeout=20)
         return machine
 
     def remove(self) -> None:
         for machine in self._machines:
             ip("netns", "del", machine.namespace)
         ip("link", "del", self._prefix)
+
+
+def set_in(machine: Machine, setting: str) -> None:
+    subprocess.run([*machine.inside, "sysctl", "-qw", setting], check=True, capture_output=True, timeout=20)
 
 
 def ip(*arguments: str) -> None:

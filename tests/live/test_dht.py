@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from typing import TYPE_CHECKING
 
@@ -46,6 +47,24 @@ def test_two_with_a_bare_key_find_each_other_through_one_node(make_daemon: MakeD
     assert "dht" in (peer_of(bob)["found"], peer_of(anna)["found"])
     assert "found by the DHT" in bob.run("peers") + anna.run("peers")
     assert node.status()["device"]["dht"]["records"] >= 1
+
+
+def test_a_key_brings_the_nodes_along_that_whoever_printed_it_was_given(make_daemon: MakeDaemon) -> None:
+    node = in_dht(make_daemon, "node").start()
+    anna, bob = in_dht(make_daemon, "anna", node).start(), in_dht(make_daemon, "bob").start()
+    key, *hints = anna.share().split("+")
+    bob.join("+".join([key, *(hint for hint in hints if hint.startswith("dht="))]))
+    until(lambda: peer_of(bob).get("connected"), "bob finds anna", timeout=SOON)
+    assert f"dht={node.address}" in bob.run("key", str(bob.folder))
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6")
+def test_over_ipv6_it_is_the_same(make_daemon: MakeDaemon) -> None:
+    node = in_dht(make_daemon, "node", listen="[::1]").start()
+    anna, bob = (in_dht(make_daemon, name, node, listen="[::1]").start() for name in ("anna", "bob"))
+    bob.join(bare(anna.share()))
+    until(lambda: peer_of(bob).get("connected"), "bob finds anna", timeout=SOON)
+    settle(anna, bob)
 
 
 def test_both_come_back_at_other_addresses_and_find_each_other_again(make_daemon: MakeDaemon) -> None:

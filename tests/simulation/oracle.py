@@ -126,7 +126,8 @@ class Oracle:
             yield
         finally:
             after = self.tree(device)
-            self._watched[device.name].users |= self._inodes(device) - inodes  # the same bytes in another file, too
+            moved = self._inodes(device) - inodes  # be it the same bytes in another file
+            self._watched[device.name].users |= {inode for _, inode in moved}
             self._acted(device, before, after)
             self._touched(device, before, after, metadata)
             self._remember(device)
@@ -458,8 +459,8 @@ class Oracle:
         nodes = {path: node_at(device.files, path) for path in self.tree(device)}
         return {path: (node.mode, node.mtime_ns) for path, node in nodes.items()}
 
-    def _inodes(self, device: Device) -> set[int]:
-        return {node_at(device.files, path).inode for path in self.tree(device)}
+    def _inodes(self, device: Device) -> set[tuple[str, int]]:
+        return {(path, node_at(device.files, path).inode) for path in self.tree(device)}
 
     def contents(self, tree: Tree) -> list[bytes]:
         return [data for kind, data in tree.values() if kind is Kind.FILE and isinstance(data, bytes)]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from swarm.config import Config
 from swarm.discovery.dht.place import Place
 from swarm.ids import DeviceId, FolderId
+from swarm.keys.hints import Hints, RelayHint
 from swarm.node.address_book import AddressBook
 from swarm.node.finder import MAX_SOURCES, Finder
 from swarm.session.events import MembersTold
@@ -176,5 +177,16 @@ def test_without_a_home_or_with_no_dht_there_is_none(tmp_path: Path) -> None:
         assert stage.finder.dht() is None
         assert stage.finder.trouble == ""
         stage.finder.datagram(b"\x00" + bytes(40), ("192.0.2.1", 1))  # nobody is there to take it
+
+    play(tmp_path, scenario)
+
+
+def test_nodes_to_begin_at_are_those_of_keys_and_where_members_are(tmp_path: Path) -> None:
+    def scenario(stage: Stage) -> None:
+        relay = RelayHint("192.0.2.5", 47470, "K")
+        stage.finder._hints = lambda: [Hints((("192.0.2.1", 1),), (relay,), nodes=(("192.0.2.6", 1),))]
+        stage.meet(ANNA, "192.0.2.2", DOCS)
+        stage.book.met(BOB, "b", [("192.0.2.3", 1), ("192.0.2.4", 1)], 0.0)
+        assert [host.rpartition(".")[2] for host, _ in stage.finder._nearby()] == ["6", "5", "1", "2", "3"]
 
     play(tmp_path, scenario)

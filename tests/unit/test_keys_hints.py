@@ -14,6 +14,7 @@ from swarm.keys.hints import (
     MAX_HINT_LENGTH,
     MAX_HINTS,
     MAX_NAME_BYTES,
+    MAX_NODES,
     MAX_RELAYS,
     Hints,
     RelayHint,
@@ -177,6 +178,16 @@ def test_no_more_addresses_and_relays_than_the_limit_are_written_or_read() -> No
     assert Hints.parse(text).addresses == few.addresses
     text = "".join(f"+{relay.host}:{relay.port}~key" for relay in many.relays)
     assert Hints.parse(text).relays == few.relays
+
+
+def test_nodes_of_the_dht_are_written_and_read() -> None:
+    hints = Hints(nodes=(("192.0.2.7", 47470), ("2001:db8::7", 47470)))
+    assert hints.encode() == "+dht=192.0.2.7:47470+dht=2001-db8--7:47470"
+    assert Hints.parse(hints.encode()) == hints
+    assert Hints.parse("+dht=nonsense+dht=0.0.0.0:1+dht=a.example:5~KEY") == Hints()
+    many = tuple((f"192.0.2.{number}", 5) for number in range(1, 9))
+    assert Hints.parse(Hints(nodes=many).encode()).nodes == many[:MAX_NODES]
+    assert Hints.parse("".join(f"+dht={host}:{port}" for host, port in many)).nodes == many[:MAX_NODES]
 
 
 def test_the_same_address_twice_takes_one_place() -> None:

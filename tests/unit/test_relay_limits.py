@@ -111,6 +111,16 @@ def test_there_are_so_many_channels_of_one_client(mode: Mode) -> None:
     assert opened(world, bob, anna) is Refusal.FULL  # the other end has as many as it may
 
 
+def test_guests_take_so_many_channels_of_a_device_and_leave_the_others() -> None:
+    world = World(guest_channels_per_client=1)
+    anna, bob = world.registered("anna", "bob")
+    one, other = world.registered("one", "other", mode=Mode.GUEST)
+    assert opened(world, one, anna) is Refusal.NONE
+    assert opened(world, other, anna) is Refusal.FULL
+    assert opened(world, bob, anna) is Refusal.NONE
+    assert opened(world, other, bob) is Refusal.NONE
+
+
 def test_a_channel_on_which_nothing_is_said_is_closed() -> None:
     world = World(channel_idle_seconds=10.0)
     anna, bob, channel = world.joined()

@@ -441,3 +441,14 @@ def test_a_file_system_that_cannot_sync_a_directory_syncs_it_all(
     monkeypatch.setattr(syscalls, "syncfs", synced.append)
     files.sync_directory("")
     assert synced == [files.root_descriptor]
+
+
+def test_modes_that_do_not_stay_are_found_out(files: SafeFileSystem, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "set_mode", lambda path, mode: None)  # as FAT, which says yes
+    assert not files.traits.modes
+
+
+def test_names_that_are_cut_are_found_out(files: SafeFileSystem, monkeypatch: pytest.MonkeyPatch) -> None:
+    exact = files.create
+    monkeypatch.setattr(files, "create", lambda path, mode=0o600: exact(path.rstrip("."), mode))
+    assert files.traits.trims

@@ -257,14 +257,14 @@ class Dht:
     async def _refresh(self, side: Side) -> None:
         """Who is near us, and who is elsewhere."""
         overlay, protocol = side.overlay, side.overlay.protocol
+        if side.standing.wants_proof(self._loop.time()):
+            await overlay.prove()  # before everybody is asked, and so spoken to
         side.refreshed = self._loop.time()
         await overlay.approach(protocol.id)
-        targets = protocol.table.stale_targets(self._random)
+        targets = protocol.table.targets(self._random)
         for _ in range(min(WALKS, len(targets))):
             target = targets.pop(int.from_bytes(self._random(4), "big") % len(targets))
             await overlay.approach(target)
-        if side.standing.wants_proof(self._loop.time()):
-            await overlay.prove()
 
     async def _resolved(self, side: Side) -> list[Address]:
         """Where to begin, as addresses of this family."""

@@ -14,6 +14,7 @@ astray does not starve the others.
 
 from __future__ import annotations
 
+from bisect import insort
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -35,7 +36,7 @@ SLOWEST, FASTEST = 0.6, 0.1  # seconds; bounds of that
 FIRST_GUESS: Final = 0.2  # seconds of a round trip, before one was measured
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Candidate:
     contact: Contact
     distance: int
@@ -54,6 +55,7 @@ class Lookup:
         self._target, self._own = target, own
         self._k, self._alpha = k, alpha
         self._known: dict[bytes, _Candidate] = {}
+        self._ordered: list[_Candidate] = []  # the same, by distance
         self._addresses: set[tuple[str, int]] = set()
         self._networks: Counter[bytes] = Counter()  # of those asked
         self._turn = 0
@@ -88,7 +90,7 @@ class Lookup:
                 return
             real = contact._replace(id=name)
             candidate = _Candidate(real, distance(name, self._target), candidate.hops, candidate.way, asked_at)
-            self._known[name] = candidate
+            self._enter(candidate)
         candidate.answered, candidate.failed = True, False
         self.hops = max(self.hops, candidate.hops)
         self.trip += (now - asked_at - self.trip) / 4
@@ -127,19 +129,26 @@ class Lookup:
             return
         far = distance(contact.id, self._target)
         if len(self._known) >= MAX_KNOWN:
-            waiting = [candidate for candidate in self._known.values() if candidate.asked_at is None]
-            last = max(waiting, key=lambda candidate: candidate.distance, default=None)
+            last = next((candidate for candidate in reversed(self._ordered) if candidate.asked_at is None), None)
             if last is None or last.distance < far:
                 return
             del self._known[last.contact.id]
+            self._ordered.remove(last)
             self._addresses.discard(last.contact.address)
         self._addresses.add(contact.address)
-        self._known[contact.id] = _Candidate(contact, far, hops, way)
+        self._enter(_Candidate(contact, far, hops, way))
+
+    def _enter(self, candidate: _Candidate) -> None:
+        replaced = self._known.get(candidate.contact.id)
+        if replaced is not None:
+            self._ordered.remove(replaced)
+        self._known[candidate.contact.id] = candidate
+        insort(self._ordered, candidate, key=lambda one: one.distance)
 
     def _best(self, now: float) -> list[_Candidate]:
         """The k closest that are alive as far as we know, few of each network."""
         best: list[_Candidate] = []
-        for candidate in sorted(self._known.values(), key=lambda candidate: candidate.distance):
+        for candidate in self._ordered:
             if candidate.failed or self._is_slow(candidate, now):
                 continue
             if candidate.asked_at is None and self._networks[party(candidate.contact)] >= MAX_OF_NETWORK:
