@@ -222,7 +222,7 @@ class Fetcher:
         if event.bad:
             self._out(Accuse(event.peer, "it sent a chunk that is not what its name says"))
         if event.why:
-            for content in {content for content, _ in (*event.stored, *event.bad)} or set(self._active):
+            for content in dict.fromkeys(content for content, _ in event.refused) or list(self._active):
                 if (assembly := self._assemblies.get(content)) is not None and assembly.stage is Stage.CHUNKS:
                     self._fail(assembly, event.why)
 

@@ -89,3 +89,20 @@ def test_a_file_that_is_a_version_again_and_again_is_put_off_until_somebody_wait
     files.reading.clear()
     files.consider("log", stat(COST), 10.5)
     assert files.put_off == "log"
+
+
+def test_a_file_that_changes_while_its_reading_takes_long_waits_and_holds_nobody_up() -> None:
+    files = Unread()
+    files.consider("file", stat(mtime_ns=1), 0.0)
+    assert files.take(0.0) == "file"
+    files.consider("file", stat(mtime_ns=2), 0.1)
+    now, looks = 0.1, 0
+    while now < 3 * LONGEST_WAIT:  # in one queue with a large file, say
+        assert files.take(now) is None
+        due = files.next_due()
+        assert due is not None
+        assert due > now, "or whoever asks until there is nothing due never ends"
+        now, looks = due, looks + 1
+    assert looks < 200
+    assert not files.has_read("file")
+    assert files.take(now) == "file"
