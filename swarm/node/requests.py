@@ -179,9 +179,13 @@ class Requests:
     def _shared(self, folder: SharedFolder, *notes: str) -> Shared:
         addresses = self._node.finder.addresses()
         where = ", ".join(f"{host}:{port}" for host, port in addresses)
-        outside = (
-            "from anywhere through a relay" if self._node.relays.is_reachable() else "from outside if that port is open"
-        )
+        gateway = self._node.finder.gateway
+        if gateway is not None and gateway.addresses():
+            outside = "from anywhere, since the router forwards that port"
+        elif self._node.relays.is_reachable():
+            outside = "from anywhere through a relay"
+        else:
+            outside = "from outside if that port is open"
         role = min(folder.keys.role, Role.WRITE)
         allows = "read and change" if role is Role.WRITE else "read, and not change,"
         return Shared(
