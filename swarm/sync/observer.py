@@ -137,11 +137,8 @@ class Observer:
 
     # -- events
 
-    def start(self) -> None:
-        """The first walk over the whole folder."""
-        self._scan("", recursive=True)
-
     def rescan(self) -> None:
+        """Walks over the whole folder."""
         self._scan("", recursive=True)
 
     def look_at(self, directory: str) -> None:
@@ -274,11 +271,7 @@ class Observer:
     def database_read(self, event: DatabaseRead, now: float, wall: int) -> None:
         waiting = self._databases.reading.pop(event.database, [])
         if event.failure is not None:
-            for path in waiting:
-                self._files.again(path, None, now, LAST_PAUSE)
-            if not event.failure.unsettled:
-                self.hash_failed(event.failure, now)
-            return
+            return self._database_failed(event.failure, waiting, now)
         for result in event.files:
             self.hashed(result, now, wall)
         for path in waiting:
@@ -291,6 +284,19 @@ class Observer:
                 self.missing.forget(path, local)
                 self._delete(path, wall)
 
+    def _database_failed(self, failure: HashFailed, waiting: list[str], now: float) -> None:
+        if failure.unsettled:
+            for path in waiting:
+                self._files.again(path, None, now, LAST_PAUSE)
+                self._finish_first_walk(path)  # it may never rest; who waits for it goes on waiting
+            return
+        for path in waiting:  # one of them cannot be read, and without it the others are worth nothing
+            self._files.reading.pop(path, None)
+            self._unread.setdefault(parent_of(path), (now + UNREAD_AGAIN, False))
+        self.hash_failed(failure, now)
+        for path in waiting:
+            self._finish_walk(path)
+
     def release(self, now: float, wall: int) -> None:
         """A member was heard to the end: what was held becomes adoptions and records."""
         self.holding = False
@@ -300,8 +306,11 @@ class Observer:
     # -- the walk
 
     def _finish_walk(self, read: str = "") -> None:
-        for walk in (self._first_walk, self._asked):
-            walk.look(bool(self._listings), self._files.waiting, self._files.reading, read)
+        self._finish_first_walk(read)
+        self._asked.look(bool(self._listings), self._files.waiting, self._files.reading, read)
+
+    def _finish_first_walk(self, read: str = "") -> None:
+        self._first_walk.look(bool(self._listings), self._files.waiting, self._files.reading, read)
 
     def _read_rules(self, directory: str, rules: str | None) -> None:
         if self._rules_by_directory.get(directory) == rules:
