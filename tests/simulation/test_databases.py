@@ -15,25 +15,25 @@ if TYPE_CHECKING:
     from tests.simulation.device import Device
 
 
-def refuse(device: Device, path: str) -> None:
+def refuse(device: Device, secret: str) -> None:
     """Nobody may read it on that device."""
     usual = device.files.open
 
-    def open_unless_forbidden(at: str) -> MemoryReader:
-        if at == path:
-            raise OSError(errno.EACCES, os.strerror(errno.EACCES), at)
-        return usual(at)
+    def open_unless_forbidden(path: str) -> MemoryReader:
+        if path == secret:
+            raise OSError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return usual(path)
 
     device.files.open = open_unless_forbidden  # type: ignore[method-assign]
 
 
-def never_rests(device: Device, path: str) -> None:
+def never_rests(device: Device, busy: str) -> None:
     """Whenever it is read, it is written to."""
     usual = device.files.open
 
-    def open_while_it_is_written(at: str) -> MemoryReader:
-        reader = usual(at)
-        if at == path:
+    def open_while_it_is_written(path: str) -> MemoryReader:
+        reader = usual(path)
+        if path == busy:
             device.write(path, bytes(device.files.node(path).data) + b"+")
         return reader
 
