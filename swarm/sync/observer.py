@@ -86,7 +86,6 @@ class Observer:
         self.rules = IgnoreRules(True, {}, device_rules)
         self._listings = Listings(out)
         self._scan = self._listings.scan
-        self._closed: set[str] = set()
         self._files = Unread()
         self._databases = Databases()
         self.missing = Missing(store)
@@ -150,14 +149,11 @@ class Observer:
         self._files.drop(path)
 
     def dirty(self, event: Dirty) -> None:
-        if event.overflow:
-            self._scan("", recursive=True)
-        self._closed |= event.closed
-        for directory in sorted(event.directories):
-            self._scan(directory)
+        self._listings.dirty(event)
 
     def scanned(self, event: Scanned, now: float, wall: int) -> None:
         directory = event.directory
+        closed = self._listings.closed(directory)
         recursive = self._listings.listed(directory)
         self.cannot.pop(directory, None)
         if directory and self.rules.ignores(directory, True):
@@ -179,7 +175,8 @@ class Observer:
             if name not in event.entries:
                 self._lacks(join_path(directory, name), local, now, wall)
         for name, stat in event.entries.items():
-            self._present(join_path(directory, name), stat, known.get(name), recursive, now, wall)
+            path = join_path(directory, name)
+            self._present(path, stat, known.get(name), recursive, path in closed, now, wall)
         self._finish_walk()
 
     def scan_failed(self, event: ScanFailed, now: float) -> None:
@@ -327,11 +324,11 @@ class Observer:
         local = self.store.local(path)
         return any(known is not None and known.kind is Kind.DIRECTORY for known in (local, held))
 
-    def _present(self, path: str, stat: Stat, local: Local | None, recursive: bool, now: float, wall: int) -> None:
+    def _present(
+        self, path: str, stat: Stat, local: Local | None, recursive: bool, closed: bool, now: float, wall: int
+    ) -> None:
         if self.missing.forget(path, local):
             self._touched(path)  # whoever waits to know
-        closed = path in self._closed
-        self._closed.discard(path)
         if local is None and not self._may_sync(path, stat):
             return
         if self.rules.ignores(path, stat.kind is Kind.DIRECTORY):
