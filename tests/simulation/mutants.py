@@ -201,7 +201,8 @@ MUTANTS: tuple[Mutant, ...] = tuple(
         ("half a temp is a temp", "takes a write that ended early for a whole one", D + "assembler",
          "            why = sentence(error)\n            drop(files, temp)\n            continue", "            pass", ("short",)),
         ("half a chunk is a chunk", "takes a write that ended early for a whole one", D + "assembler",
-         "                why = _temp_trouble(error)\n                continue", "                pass", ("short",)),
+         "                why = _temp_trouble(error)\n                refused.append((content, index))\n                continue",
+         "                pass", ("short",)),
         ("temps beside the marker", "leaves the places that are its own", S + "assembly",
          "{OURS}/tmp/", "{OURS}/", PLAIN),
         # -- members that lie about what they have

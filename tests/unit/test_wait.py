@@ -68,7 +68,7 @@ class World:
             finder=SimpleNamespace(found={}, trouble=""),
         )
         requests: Any = Requests.__new__(Requests)
-        requests._node = self.node
+        requests._node, requests._hurried = self.node, 0.0
         self.wait = cast("Callable[..., Awaitable[Any]]", requests.wait)
 
     async def change(self) -> None:
