@@ -234,13 +234,14 @@ class FolderThread:
         return folder
 
     def _work(self, folder: Folder, hands: Hands, store: SqliteStore) -> None:
-        self.failure = None
         wake: float | None = None
-        events: list[Event] = list(self._members.values())
+        # Who waits for a barrier waits still: the one that an engine before this one was told went with it.
+        events: list[Event] = [*self._members.values(), *([Barrier(self._barrier)] if self._barrier else [])]
         while not self._stopping:
             effects = folder.step(events, time.monotonic(), time.time_ns() // 1_000_000)
             wake = self._pass_on(effects, hands)
             self.status = folder.status()
+            self.failure = None  # now: until here the status was that of the engine before
             self._on_status(self)
             events = self._drain(wake, hands, store)
 

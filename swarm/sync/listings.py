@@ -1,14 +1,19 @@
-"""Listings: which directories are being listed, and whether with all below them. Pure."""
+"""Listings: which directories are being listed, whether with all below them, and what is known to be complete in them.
+Pure."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from swarm.ids import parent_of
 from swarm.sync.events import Scan
+from swarm.sync.found import is_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from swarm.sync.dirty import Dirty
     from swarm.sync.events import Effect
 
 
@@ -19,9 +24,36 @@ class Listings:
         self._out = out
         self._walking: dict[str, bool] = {}  # directories being listed; True: and all below
         self._again: dict[str, bool] = {}  # directories that changed while being listed
+        self._closed: defaultdict[str, set[str]] = defaultdict(set)  # by directory, until it was listed
+        self._written: defaultdict[str, set[str]] = defaultdict(set)  # the same
 
     def __len__(self) -> int:
         return len(self._walking)
+
+    def dirty(self, event: Dirty) -> None:
+        """What the watcher tells. Directories that cannot be named are not synced, so they are not listed either."""
+        if event.overflow:
+            self.scan("", recursive=True)
+        directories = sorted(filter(is_text, event.directories))
+        for path in event.closed:
+            if (directory := parent_of(path)) in event.directories and is_text(directory):
+                self._closed[directory].add(path)
+                if path in event.written:
+                    self._written[directory].add(path)
+        for directory in directories:
+            self.scan(directory)
+
+    def closed(self, directory: str) -> set[str]:
+        """The files in it that nobody writes to any more; to be asked once for each listing."""
+        return self._closed.pop(directory, set())
+
+    def written(self, directory: str) -> set[str]:
+        """Those of them that were closed by somebody who wrote."""
+        return self._written.pop(directory, set())
+
+    def keep_written(self, path: str) -> None:
+        """To be asked for with the next listing as well."""
+        self._written[parent_of(path)].add(path)
 
     def scan(self, directory: str, recursive: bool = False) -> None:
         """Lists it; once more afterwards where it is being listed just now, for that may have passed what is new."""
@@ -42,3 +74,5 @@ class Listings:
         """It could not be listed, and is not to be tried again at once."""
         self._walking.pop(directory, None)
         self._again.pop(directory, None)
+        self._closed.pop(directory, None)
+        self._written.pop(directory, None)

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import os
 import queue
+import threading
 from typing import TYPE_CHECKING
 
 from swarm.disk import marker
 from swarm.disk.database import SqliteStore
 from swarm.disk.home import Home
+from swarm.errors import Unavailable
 from swarm.keys.chain import FolderKeys
 from swarm.keys.device import DeviceKey
+from swarm.node import folder_thread
 from swarm.node.folder_thread import FolderThread
 from swarm.node.hands import Hands
 from swarm.sync.folder import Identity
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    import pytest
 
     from swarm.sync.events import Event
 
@@ -46,5 +52,47 @@ def test_a_database_that_is_made_anew_in_the_run_that_made_the_folder_hears_a_me
             assert holding == [False, True]
         finally:
             hands.close()
+    finally:
+        home.close()
+
+
+def test_who_waits_is_told_by_the_engine_after_the_one_that_was_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folder_thread, "HEALTH_INTERVAL", 0.05)
+    keys = FolderKeys.create(b"o" * 32)
+    root = tmp_path / "docs"
+    root.mkdir()
+    marker.lay_out(str(root), keys.folder_id)
+    home = Home.open(tmp_path / "home")
+    changed = threading.Event()
+    try:
+        folder_home = home.add_folder(keys.folder_id, "a key", str(root))
+        identity = Identity(keys, DeviceKey.create(b"d" * 32), "anna", 1, cloned=False, created=True)
+        thread = FolderThread(
+            folder_home, str(root), identity, outlet=lambda *_: None, on_status=lambda _: changed.set()
+        )
+
+        def until(condition: Callable[[], bool]) -> None:
+            while not condition():
+                assert changed.wait(20), "nothing more happens"
+                changed.clear()
+
+        thread.start()
+        until(lambda: thread.status is not None and not thread.status.scanning)
+        usual, full = SqliteStore.commit, threading.Event()
+
+        def commit(store: SqliteStore) -> None:
+            if full.is_set():
+                raise Unavailable("the disk is full")
+            usual(store)
+
+        monkeypatch.setattr(SqliteStore, "commit", commit)
+        full.set()
+        barrier = thread.flush()
+        until(lambda: thread.failure is not None)
+        full.clear()
+        until(lambda: thread.failure is None and thread.status is not None and thread.status.barrier == barrier)
+        thread.stop(20)
     finally:
         home.close()
