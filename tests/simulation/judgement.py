@@ -199,8 +199,11 @@ class Judgement:
         noted = len(self.world.trace)
         changing = self.oracle.changing
         self.world.run(QUIET_SECONDS)
+        spoken = SPOKEN
+        if self.oracle.twins and self.oracle.lost:  # whoever comes back is asked once for what nobody has
+            spoken = SPOKEN | {"Fetch", "Data"}
         for kind, count in self.world.network.messages.items():
-            if kind not in SPOKEN and count > said.get(kind, 0) and not self.oracle.lies:
+            if kind not in spoken and count > said.get(kind, 0) and not self.oracle.lies:
                 self.oracle.convict(
                     f"no silence: {count - said.get(kind, 0)} times {kind}: {self.world.trace[noted:][:3]}"
                 )

@@ -198,11 +198,8 @@ MUTANTS: tuple[Mutant, ...] = tuple(
         ("syncs once more", "believes a second sync after one that failed", D + "finisher",
          "                    drop(self.files, temp)\n                    raise Refused(sentence(error)) from error",
          "                    writer.sync()", ("short",)),
-        ("half a temp is a temp", "takes a write that ended early for a whole one", D + "assembler",
-         "            why = sentence(error)\n            drop(files, temp)\n            continue", "            pass", ("short",)),
         ("half a chunk is a chunk", "takes a write that ended early for a whole one", D + "assembler",
-         "                why = _temp_trouble(error)\n                refused.append((content, index))\n                continue",
-         "                pass", ("short",)),
+         "                refused.append((content, index))\n                continue", "                pass", ("short",)),
         ("temps beside the marker", "leaves the places that are its own", S + "assembly",
          "{OURS}/tmp/", "{OURS}/", PLAIN),
         # -- members that lie about what they have

@@ -172,7 +172,8 @@ class Oracle:
         self.ended.discard((path, data))
         self.produced[path, data] += 1
         if data:
-            self.due[data] = Due.SOMEWHERE if below_git(path) or self.lies else Due.CURRENT
+            somewhere = below_git(path) or self.lies or (self.twins and self.claims.is_doubled(device))
+            self.due[data] = Due.SOMEWHERE if somewhere else Due.CURRENT
             self.origin_of.setdefault(data, f"{device.name} at {path}, {self.world.now - 1000:.3f}")
 
     def wrote_late(self, device: Device, before: bytes, data: bytes, inode: int) -> None:
