@@ -86,6 +86,24 @@ def test_a_folder_that_another_daemon_has_is_refused_and_taken_when_that_one_end
     assert anna.report()["files"] == 1
 
 
+def test_a_folder_that_comes_back_as_another_daemons_is_left_to_that_one(make_daemon: MakeDaemon) -> None:
+    anna = make_daemon("anna").start()
+    write(anna.folder / "file", "one")
+    anna.share()
+    until(lambda: anna.report()["files"] == 1, "anna has looked")
+    elsewhere = anna.folder.with_name("elsewhere")
+    shutil.copytree(anna.folder, elsewhere, symlinks=True)
+    lock = marker.claim(str(elsewhere), "the home of a test")
+    anna.folder.rename(anna.folder.with_name("away"))
+    until(lambda: "is not there" in (anna.report()["why"] or ""), "anna says that it is away")
+    elsewhere.rename(anna.folder)
+    until(lambda: "the home of a test" in (anna.report()["why"] or ""), "anna says who has it")
+    assert anna.report()["state"] == "error"
+    lock.release()
+    until(lambda: anna.report()["state"] == "waiting", "anna has it again")
+    assert anna.report()["files"] == 1
+
+
 @needs_root
 def test_root_does_not_run_a_daemon_in_a_users_home(somebody: Daemon, tmp_path: Path) -> None:
     somebody.start()
