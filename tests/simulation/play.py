@@ -231,16 +231,17 @@ class Play:
         self.oracle.doubles = True
         if how == "roll back" and device.name in self._snapshots:
             self.oracle.may_double(self._snapshots[device.name], device)
-        if how != "roll back" or device.name in self._snapshots:  # else the database is what it was a moment ago
-            self._cloned[device.name] = how == "clone"
         if how == "lose":
-            device.store = MemoryStore()
+            device.store, self._cloned[device.name] = MemoryStore(), False
         elif device.name in self._snapshots:
-            device.store = self._snapshots.pop(device.name)
+            device.store, self._cloned[device.name] = self._snapshots.pop(device.name), how == "clone"
         self.oracle.forgot(device)
-        self.world.after(
-            1.0, lambda: device.start(cloned=self._cloned.pop(device.name, False)) if not device.runs else None
-        )
+
+        def start() -> None:
+            if not device.runs:
+                device.start(cloned=self._cloned.pop(device.name, False))
+
+        self.world.after(1.0, start)
         device.wants_to_run = True
 
     def _twin(self, device: Device, noticed: bool) -> None:
