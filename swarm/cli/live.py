@@ -6,7 +6,12 @@ rich draws. It takes a tenth of a second to import, so that happens with the fir
 from __future__ import annotations
 
 import os
+import select
+import stat
+import threading
 from typing import TYPE_CHECKING, Any, Final, TextIO
+
+from swarm.errors import EXIT_FAILED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +40,25 @@ def snapshots(daemon: Client) -> Iterator[dict[str, Any]]:
             case _:
                 continue  # of a newer daemon
         yield status
+
+
+def end_with_reader(stream: TextIO) -> None:
+    """Ends the process once nobody reads `stream` any more: `swarm status --watch --json | head -1` returns, though
+    nothing changes that could be written and fail. A pipe only; a terminal that closes sends SIGHUP."""
+
+    def watch() -> None:
+        poll = select.poll()
+        poll.register(stream.fileno(), 0)  # asks for nothing, and is told of errors
+        while not any(happened & (select.POLLERR | select.POLLHUP) for _, happened in poll.poll()):
+            continue
+        os._exit(EXIT_FAILED)  # as where a write fails; there is nothing to clean up
+
+    try:
+        is_pipe = stat.S_ISFIFO(os.fstat(stream.fileno()).st_mode)
+    except (OSError, ValueError):
+        return
+    if is_pipe:
+        threading.Thread(target=watch, name="reader", daemon=True).start()
 
 
 class Screen:

@@ -44,6 +44,9 @@ def run(options: Namespace) -> int:
         sys.stdout.flush()
         if not options.follow:
             return 0
+    from swarm.cli.live import end_with_reader
+
+    end_with_reader(sys.stdout)
     for data in following(log, stream_end(log)):
         sys.stdout.buffer.write(data)
         sys.stdout.flush()

@@ -42,8 +42,9 @@ def run(options: Namespace) -> int:
 
 def _watch(as_json: bool) -> int:
     """Until the daemon ends, which is an error, or Ctrl-C."""
-    from swarm.cli.live import Screen, snapshots
+    from swarm.cli.live import Screen, end_with_reader, snapshots
 
+    end_with_reader(sys.stdout)
     screen = Screen(sys.stdout, keep=True)
     try:
         for status in snapshots(launch.daemon()):
@@ -81,6 +82,8 @@ def _headline(folder: dict[str, Any]) -> str:
 def _particulars(folder: dict[str, Any]) -> list[str]:
     """What is to be said of the folder on this device, when all is not simply well."""
     lines = []
+    if folder["role"] == "read":
+        lines.append("  " + _colour("read-only: what is changed here stays here", "dim"))
     state, why = folder["state"], folder["why"]
     if state != "in-sync":
         reasons = [terminal.printable(why)] if why else []

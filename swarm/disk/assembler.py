@@ -89,6 +89,7 @@ def store_chunks(files: FileSystem, effect: StoreChunks, chunk_key: bytes) -> Ch
     """Verifies and writes what a peer sent into temps that are prepared."""
     stored: list[tuple[ContentId, int]] = []
     bad: list[tuple[ContentId, int]] = []
+    refused: list[tuple[ContentId, int]] = []
     why = ""
     writer: Writer | None = None
     opened = ""
@@ -106,12 +107,13 @@ def store_chunks(files: FileSystem, effect: StoreChunks, chunk_key: bytes) -> Ch
                 _write(writer, chunk, data)
             except OSError as error:  # the next piece may be of another temp, or of a smaller one
                 why = _temp_trouble(error)
+                refused.append((content, index))
                 continue
             stored.append((content, index))
     finally:
         if writer is not None:
             writer.close()
-    return ChunksStored(effect.peer, effect.request, tuple(stored), tuple(bad), why)
+    return ChunksStored(effect.peer, effect.request, tuple(stored), tuple(bad), why, tuple(refused))
 
 
 def store_files(files: FileSystem, effect: StoreFiles, chunk_key: bytes) -> FilesStored:

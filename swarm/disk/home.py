@@ -42,6 +42,7 @@ _PATH_LIMIT = 8_192  # bytes: PATH_MAX is 4,096
 _KNOWN = frozenset({"device.key", "config.toml", "lock", "folders"})  # any of these makes a directory a home
 _NEW = ".new-"  # a folder's directory on its way in
 _GONE = ".gone-"  # and out
+_YOUR_OWN = "Run swarm as the user whose home it is, or set SWARM_HOME to a directory of your own."
 _LOCAL_DISK = "Set SWARM_HOME to a directory on a local disk."
 
 
@@ -144,7 +145,8 @@ class Home:
                 lock.release()
                 raise
         except OSError as error:
-            raise UserError(f"the home {path} cannot be used: {error.strerror}", _LOCAL_DISK) from error
+            hint = _YOUR_OWN if isinstance(error, PermissionError) else _LOCAL_DISK
+            raise UserError(f"the home {path} cannot be used: {error.strerror}", hint) from error
 
     @property
     def config(self) -> Path:
@@ -195,9 +197,13 @@ class Home:
         with open_directory(self._directory(folder)) as directory:
             write_durably(directory, "path", os.fsencode(root))
 
-    def remove_folder(self, folder: FolderId) -> None:
-        """Forgets a folder with its key and index; its files stay. Close its store first. Raises UserError."""
+    def remove_folder(self, folder: FolderId, *, keep_key: bool = False) -> Path | None:
+        """Forgets a folder with its key and index; its files stay. Close its store first. Raises UserError.
+
+        keep_key: puts its key, which is nowhere else, among the keys of folders that were left. Returns where.
+        """
         directory = self._directory(folder)
+        kept = self._keep_key(folder) if keep_key else None
         gone = directory.with_name(_GONE + directory.name)
         shutil.rmtree(gone, ignore_errors=True)
         try:
@@ -206,6 +212,17 @@ class Home:
             raise UserError("this folder is not on this device", code=EXIT_NOT_FOUND) from error
         self._sync_folders()
         shutil.rmtree(gone, ignore_errors=True)
+        return kept
+
+    def _keep_key(self, folder: FolderId) -> Path | None:
+        known = self.folder(folder)
+        if known is None:
+            return None
+        left = self.path / "left"
+        _make_private_directory(left)
+        with open_directory(left) as directory:
+            write_durably(directory, f"{folder.hex()}.key", f"{known.key()}\n".encode())
+        return left / f"{folder.hex()}.key"
 
     def scratch(self) -> TemporaryDirectory[str]:
         """A directory that goes when its context ends, or with the next start. Raises OSError."""
@@ -226,6 +243,7 @@ class Home:
 
 def _make_home(path: Path) -> None:
     path.mkdir(0o700, parents=True, exist_ok=True)
+    _refuse_anothers(path)
     names = set(os.listdir(path))
     if names and not names & _KNOWN:
         # Narrowing its permissions could lock others out of it: of /tmp, or of somebody's documents.
@@ -233,10 +251,25 @@ def _make_home(path: Path) -> None:
     _make_private_directory(path)
 
 
+def _refuse_anothers(path: Path) -> None:
+    """A daemon that root runs in a user's home leaves files there that the user's own daemon cannot open."""
+    try:
+        owner = (path / "device.key").stat().st_uid
+    except FileNotFoundError:
+        return
+    if owner != os.geteuid():
+        raise UserError(
+            f"the home {path} belongs to another user ({owner}, and you are {os.geteuid()})",
+            "Run swarm as that user, without sudo; or set SWARM_HOME to a directory of your own.",
+        )
+
+
 def _make_private_directory(path: Path) -> None:
     path.mkdir(0o700, exist_ok=True)
     if path.stat().st_mode & 0o077:
         path.chmod(0o700)
+        if path.stat().st_mode & 0o077:  # FAT and its kin
+            raise UserError(f"the disk of {path} has no permissions: other users could read your keys", _LOCAL_DISK)
 
 
 def _take_lock(path: Path) -> FileLock:

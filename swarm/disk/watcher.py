@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+INTERVAL = 30.0  # seconds between two whole scans where there are no events
+# What distributions set for desktops. Each directory needs one watch, which takes a kilobyte of the kernel's memory.
+ENOUGH = {"fs.inotify.max_user_watches": 524_288, "fs.inotify.max_user_instances": 1_024}
 EVERYTHING = Dirty(frozenset({""}), frozenset(), True)
 
 
@@ -39,7 +42,7 @@ class Watcher:
     """
 
     def __init__(
-        self, root: str | Path, on_dirty: Callable[[Dirty], None], coalesce: float = 0.02, interval: float = 30.0
+        self, root: str | Path, on_dirty: Callable[[Dirty], None], coalesce: float = 0.02, interval: float = INTERVAL
     ) -> None:
         self.mode: Literal["inotify", "polling"] = "polling"
         self.why = "not started"
@@ -107,7 +110,7 @@ class Watcher:
         try:
             self._inotify = Inotify(self._root)
         except WatchLimit as limit:
-            self.why = f"the limit of inotify is reached: raise {limit} with sysctl, then restart"
+            self.why = _limit_reached(str(limit))
         except OSError as error:
             self._retry = True
             self.why = f"the folder cannot be watched: {error.strerror}"
@@ -146,7 +149,7 @@ class Watcher:
             self._retry = True
             dirty = EVERYTHING
         except WatchLimit as limit:
-            self._detach(f"the limit of inotify is reached: raise {limit} with sysctl, then restart")
+            self._detach(_limit_reached(str(limit)))
             dirty = EVERYTHING
         self._tell(dirty, flushes)
 
@@ -177,3 +180,17 @@ class Watcher:
             self._on_dirty(dirty)
         for done in flushes:
             done.set()
+
+
+def _limit_reached(setting: str) -> str:
+    """What to say, with the very words to type. `setting`: the name of a sysctl."""
+    try:
+        with open(f"/proc/sys/{setting.replace('.', '/')}", encoding="ascii") as file:
+            now = int(file.read())
+    except (OSError, ValueError):
+        now = 0
+    enough = max(ENOUGH[setting], 2 * now)
+    return (
+        f"changes are noticed late, every {INTERVAL:.0f} seconds: the limit of inotify is reached; "
+        f"sysctl {setting}={enough} as root, then restart swarm"
+    )

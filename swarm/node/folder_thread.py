@@ -19,7 +19,7 @@ from swarm.disk import marker
 from swarm.disk.database import CorruptDatabase, SqliteStore, fingerprint, set_aside
 from swarm.disk.device_rules import device_rules
 from swarm.disk.watcher import Watcher
-from swarm.errors import SwarmError, Unavailable
+from swarm.errors import SwarmError, Unavailable, UserError
 from swarm.node.hands import DiskEffect, Hands
 from swarm.sync.events import (
     Accuse,
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from swarm.disk.home import FolderHome
+    from swarm.disk.lock import FileLock
     from swarm.disk.safefs import SafeFileSystem
     from swarm.ids import DeviceId
 
@@ -87,6 +88,7 @@ class FolderThread:
         self._inbox: queue.SimpleQueue[Event | Stop] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._main, name=f"folder {os.path.basename(root)}", daemon=True)
         self._members: dict[DeviceId, MemberUp] = {}
+        self._claim: FileLock | None = None
         self._hands: Hands | None = None
         self._watcher: Watcher | None = None
         self._stopping = False
@@ -159,20 +161,22 @@ class FolderThread:
                 self._set_aside(error)
                 self.failure = Unavailable("the index is damaged and is made anew")
             except SwarmError as error:
-                log.error("%s: %s", self.root, error.message)
+                if self.failure is None or self.failure.message != error.message:
+                    log.error("%s: %s", self.root, error.message)
                 self.failure = error
             except Exception:
                 log.exception("%s: the folder's thread failed", self.root)
                 why = "an internal error stopped this folder"
                 self.failure = SwarmError(why, "the log has the details; restart swarm")
             self._on_status(self)
-            self._rest(HEALTH_INTERVAL if isinstance(self.failure, Unavailable) else None)
+            again = isinstance(self.failure, Unavailable | UserError)  # another daemon that has it may end
+            self._rest(HEALTH_INTERVAL if again else None)
 
     def _live(self) -> None:
         """From opening the folder to closing it. Raises Unavailable when it is to be tried again."""
         root, folder_id = self.root, self.identity.keys.folder_id
         marker.check(root, folder_id)  # nothing is made anew in the place of a missing disk
-        claim = marker.claim(root, str(self.home.directory.parent.parent))
+        self._claim_it()
         try:
             self._hands = hands = Hands(root, self.identity, self.post)
             try:
@@ -190,7 +194,17 @@ class FolderThread:
                 self._hands = None
                 hands.close()
         finally:
-            claim.release()
+            self._let_go()
+
+    def _claim_it(self) -> None:
+        """The folder that is at our root now is ours alone. Raises UserError where another daemon has it."""
+        self._let_go()
+        self._claim = marker.claim(self.root, str(self.home.directory.parent.parent))
+
+    def _let_go(self) -> None:
+        if self._claim is not None:
+            self._claim.release()
+            self._claim = None
 
     def _open_store(self) -> SqliteStore:
         path = str(self.home.database)
@@ -216,6 +230,7 @@ class FolderThread:
             verify=hands.verify,
         )
         folder.start()
+        self.identity = replace(self.identity, created=False)  # a database made anew later has members to hear first
         return folder
 
     def _work(self, folder: Folder, hands: Hands, store: SqliteStore) -> None:
@@ -267,6 +282,8 @@ class FolderThread:
                     return events
                 if hands.away:
                     hands.look_again()
+                    if not hands.away:
+                        self._claim_it()  # it may be back as another disk, which somebody else has by now
                 else:
                     hands.healthy()  # what is mounted over a folder, or put in its place, makes no event
                     if not idle:

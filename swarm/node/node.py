@@ -93,7 +93,7 @@ class Node:
             keys=self._offered,
             make_peer=self._make_peer,
             on_absence=self._scan_all,
-            hints=lambda: [folder.hints for folder in self._active()],
+            hints=self._hints,
             home=home.path,
         )
         self.relay_list = RelayList(home.path)
@@ -185,9 +185,9 @@ class Node:
             peer.session.offer(keys, self._certificate(keys))
             peer.flush()
 
-    def start_preview(self, keys: FolderKeys, root: str) -> PreviewThread:
+    def start_preview(self, keys: FolderKeys, hints: Hints, root: str) -> PreviewThread:
         """Takes part in the folder's conversation until `end_preview`, and touches nothing of `root`."""
-        preview = PreviewThread(self.home, root, self._identity(keys, created=False), self._from_thread)
+        preview = PreviewThread(self.home, root, self._identity(keys, created=False), hints, self._from_thread)
         self.previews[keys.folder_id] = preview
         preview.start()
         self._offer(keys)
@@ -255,6 +255,10 @@ class Node:
     def _active(self) -> list[SharedFolder]:
         """Those that are not paused."""
         return [folder for folder in self.folders.values() if folder.thread is not None]
+
+    def _hints(self) -> list[Hints]:
+        """Of the keys of all that this device has a part in."""
+        return [folder.hints for folder in self._active()] + [preview.hints for preview in self.previews.values()]
 
     def _offered(self) -> list[FolderKeys]:
         """Of all that this device has a part in."""

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from swarm.disk.home import Home
     from swarm.ids import DeviceId
     from swarm.index.record import Record
+    from swarm.keys.hints import Hints
     from swarm.node.folder_thread import NetworkEffect
     from swarm.sync.events import Event
     from swarm.sync.files import Stat
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("swarm.preview")
 
-FIRST_MEMBER = 4.0  # seconds for somebody to be there: people wait for the question
+FIRST_MEMBER = 6.0  # seconds for somebody to be there: the DHT takes a few, and people wait for the question
 STALLED = 10.0  # seconds without anything new of a member's list
 LONGEST = 300.0  # seconds for all of it: a million files take about two minutes
 MAX_BATCH = 512  # events in one step
@@ -54,8 +55,15 @@ class PreviewThread:
     """One preview, from the question to its answer. `post` may be called from any thread."""
 
     def __init__(
-        self, home: Home, root: str, identity: Identity, outlet: Callable[[PreviewThread, list[NetworkEffect]], None]
+        self,
+        home: Home,
+        root: str,
+        identity: Identity,
+        hints: Hints,
+        outlet: Callable[[PreviewThread, list[NetworkEffect]], None],
     ) -> None:
+        """hints: of the key that is to be joined with."""
+        self.hints = hints
         self.identity = identity
         self.answer: Future[Preview] = Future()
         self._home = home

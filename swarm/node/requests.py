@@ -27,16 +27,18 @@ from swarm.node.history_requests import HistoryRequests
 from swarm.node.place import checked_root, join_root, make_root, marker_of, move_root
 from swarm.node.relay_requests import RelayRequests
 from swarm.node.report import Connection, FolderReport, folder_object, has_member, missing_for
-from swarm.sync.events import ScanWanted
+from swarm.sync.events import Barrier, ScanWanted
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
     from pathlib import Path
 
+    from swarm.node.folder_thread import FolderThread
     from swarm.node.node import Node
     from swarm.node.shared_folder import SharedFolder
 
 GREET_WAIT = 3.0  # seconds that join waits for the first member, to say whether anybody is online
+ONCE_MORE = 2.0  # seconds for the members to fetch the last version of a file that never rests
 MEET_WAIT = 5.0  # seconds for a member that nobody has heard of to turn up: it may just have joined elsewhere
 EVENT_PAUSE = 0.25  # seconds between two looks for whoever listens to events: four times a second is plenty
 ROLES = {"write": Role.WRITE, "read": Role.READ, "blind": Role.BLIND, "owner": Role.OWNER}
@@ -67,6 +69,7 @@ class Requests:
         self.past = HistoryRequests(node.folders, node.changed)
         configured = frozenset(relay.public for relay in node.config.relay)
         self.relaying = RelayRequests(node.relay_list, node.relays, configured)
+        self._hurried = -ONCE_MORE  # when files that never rest were last hurried, in the loop's time
         self.turn = asyncio.Lock()  # of those who take a folder apart
 
     async def stop(self) -> None:
@@ -122,7 +125,7 @@ class Requests:
             raise UserError(f"this folder is on this device already, at {self._node.folders[keys.folder_id].root}")
         if keys.folder_id in self._node.previews:
             raise UserError("somebody is asking for this very preview", "try again in a moment")
-        preview = self._node.start_preview(keys, root)
+        preview = self._node.start_preview(keys, hints, root)
         try:
             self._node.finder.hurry()
             self._node.finder.know(hints.addresses)
@@ -143,7 +146,10 @@ class Requests:
         return folder
 
     async def _refuse_other(self, root: str, keys: FolderKeys) -> None:
-        if await asyncio.to_thread(marker_of, root) not in (None, keys.folder_id):
+        found = await asyncio.to_thread(marker_of, root)
+        if found == keys.folder_id:  # perhaps another daemon's: then it is told who that is
+            (await asyncio.to_thread(marker.claim, root, str(self._node.home.path))).release()
+        elif found is not None:
             raise UserError(
                 f"{root} is shared already, as another folder",
                 f"if it is not any more, remove {root}/.swarm/{marker.MARKER} and try again",
@@ -202,15 +208,8 @@ class Requests:
         return format_invitation(folder.keys.printed(role), hints)
 
     @_in_turn
-    async def leave(self, path: str, agreed: bool) -> Done:
+    async def leave(self, path: str) -> Done:
         folder = self._find_root(path)
-        if folder.keys.role is Role.OWNER and not agreed:
-            raise UserError(
-                f"this device holds the owner key of {folder.name}, and leaving forgets it: no other key can ever say "
-                "who else may have the folder",
-                f"swarm key --owner {folder.root} prints it; keep it, then leave with --yes",
-                EXIT_HELD,
-            )
         await self._node.halt_folder(folder)
         try:
             marked = await asyncio.to_thread(marker.remove, folder.root)
@@ -219,9 +218,12 @@ class Requests:
             raise UserError(
                 f"{folder.root} cannot be left: {error.strerror}", "see to its permissions, and try again"
             ) from error
-        await asyncio.to_thread(self._node.home.remove_folder, folder.keys.folder_id)
+        owned = folder.keys.role is Role.OWNER
+        kept = await asyncio.to_thread(self._node.home.remove_folder, folder.keys.folder_id, keep_key=owned)
         self._node.forget_folder(folder)
         notes = [f"{folder.name} is not shared here any more. Files and history stay in {folder.root}."]
+        if kept is not None:
+            notes.append(f"Its owner key, which only this device had, is kept in {kept}.")
         if not marked:
             notes.append(
                 f"Its disk is away: before {folder.root} is shared anew, remove .swarm/{marker.MARKER} from it."
@@ -355,7 +357,7 @@ class Requests:
                 barrier = await asyncio.to_thread(folder.thread.flush)
                 async with self._node.changed:
                     while missing := missing_for(self._report(folder), device=device, peers=peers, barrier=barrier):
-                        await self._node.changed.wait()
+                        await self._changed_or_hurried(folder.thread)
         except TimeoutError:
             return Waited(False, tuple(missing))
         return Waited(True, ())
@@ -368,6 +370,17 @@ class Requests:
                     await self._node.changed.wait()
                 return
         raise UserError(f"{folder.name} has no member {device!r}", "swarm peers lists them", EXIT_NOT_FOUND)
+
+    async def _changed_or_hurried(self, thread: FolderThread | None) -> None:
+        """Of a file that is written to all the time, what a member was told of may be gone before it was fetched: who
+        waits gets a newer version soon, not when its turn comes. With the lock of `changed`, as its `wait`."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(ONCE_MORE):
+                await self._node.changed.wait()
+        now = asyncio.get_running_loop().time()
+        if thread and thread.status and thread.status.put_off and now >= self._hurried + ONCE_MORE:
+            self._hurried = now
+            thread.post(Barrier(thread.next_barrier()))
 
     async def key(self, path: str, kind: str) -> str:
         return self._printed(self._find(path), ROLES[kind])

@@ -103,6 +103,7 @@ class ChunksStored:
     stored: tuple[tuple[ContentId, int], ...]  # (content, index into its chunk list)
     bad: tuple[tuple[ContentId, int], ...]  # the bytes were not what their name says: the peer's fault
     why: str = ""  # not "": the disk said no, and what is in neither list was not written
+    refused: tuple[tuple[ContentId, int], ...] = ()  # that; () where nothing could even be tried
 
 
 @dataclass(frozen=True, slots=True)

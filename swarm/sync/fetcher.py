@@ -110,6 +110,11 @@ class Fetcher:
             self._queue[again.content] = None
         return assembly.chunks
 
+    def chunks_of(self, path: str) -> tuple[ChunkRef, ...]:
+        """Of the content that `path` waits for, as far as they are known."""
+        content = self._by_path.get(path)
+        return self._assemblies[content].chunks if content is not None else ()
+
     def temp_lost(self, path: str) -> None:
         """The temp was not what it should be when it was looked at: begin again."""
         content = self._by_path.get(path)
@@ -222,7 +227,7 @@ class Fetcher:
         if event.bad:
             self._out(Accuse(event.peer, "it sent a chunk that is not what its name says"))
         if event.why:
-            for content in {content for content, _ in (*event.stored, *event.bad)} or set(self._active):
+            for content in dict.fromkeys(content for content, _ in event.refused) or list(self._active):
                 if (assembly := self._assemblies.get(content)) is not None and assembly.stage is Stage.CHUNKS:
                     self._fail(assembly, event.why)
 

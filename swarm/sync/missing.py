@@ -54,8 +54,9 @@ class Missing:
         return found
 
     def was_at(self, inode: int) -> str | None:
-        """Where the thing with that inode was, if it is missing there."""
-        return self._inodes.get(inode)
+        """Where the thing with that inode was, if it is missing there: it may be back, with all that is below it."""
+        old = self._inodes.get(inode)
+        return old if old is not None and self.above(old) else None
 
     def next_due(self) -> float | None:
         while self._heap and self._due.get(self._heap[0][1]) != self._heap[0][0]:
@@ -113,6 +114,7 @@ class Missing:
             return False
         if local is not None:
             self._inodes.pop(local.inode, None)
+        self.tidy()
         return True
 
     def tidy(self) -> None:

@@ -23,7 +23,7 @@ from swarm.index.version import context_of
 from swarm.sync.adoption import adopted
 from swarm.sync.databases import LAST_PAUSE, LONGEST_REST, REST, Databases, database_of, files_of
 from swarm.sync.events import Hash, ReadDatabase
-from swarm.sync.found import FIRST_BACKOFF, Found, is_text, only_inode_changed, told_mode, unchanged
+from swarm.sync.found import FIRST_BACKOFF, Found, hides_writes, is_text, only_inode_changed, told_mode, unchanged
 from swarm.sync.held import Held
 from swarm.sync.ignore import IgnoreRules
 from swarm.sync.ledger import Value
@@ -87,6 +87,7 @@ class Observer:
         self._listings = Listings(out)
         self._scan = self._listings.scan
         self._closed: set[str] = set()
+        self._written: set[str] = set()
         self._files = Unread()
         self._databases = Databases()
         self.missing = Missing(store)
@@ -156,6 +157,7 @@ class Observer:
         if event.overflow:
             self._scan("", recursive=True)
         self._closed |= event.closed
+        self._written |= event.written
         for directory in sorted(event.directories):
             self._scan(directory)
 
@@ -327,13 +329,17 @@ class Observer:
             return
         if self.rules.ignores(path, stat.kind is Kind.DIRECTORY):
             return
-        if path in self._busy():
-            return  # our own operation; its result says what is there
+        written = path in self._written
+        if path in self._busy():  # our own operation; its result says what is there, but for what hides behind it
+            if written:
+                self._unread.setdefault(parent_of(path), (now + CONFIRM_WAIT, False))
+            return
+        self._written.discard(path)
         held = self._held.get(path)
         if stat.kind is Kind.DIRECTORY:
             if path not in self._unread:
                 self.cannot.pop(path, None)  # it was a file that could not be read
-            new = (local is None or local.kind is not Kind.DIRECTORY) and held is None
+            new = not self._is_directory(path)
             # Another inode: made anew under its old name. Known, or its removal would never find what it expects.
             if new or (local is not None and (local.mode != stat.mode or local.inode != stat.inode)):
                 self._observe(path, Found(stat, Kind.DIRECTORY, NO_CONTENT, ""), now, wall)
@@ -346,6 +352,8 @@ class Observer:
                 del self._files.waiting[path]
             self.cannot.pop(path, None)
             self.intents.looked(path)
+            if written and hides_writes(stat, wall):
+                self._files.consider(path, stat, now)
             return
         if local is None and self._was_moved(path, stat, now, wall):
             return
@@ -442,12 +450,12 @@ class Observer:
             self.store.put_local(path, replace(found.local(local.installed), copy_of=local.copy_of))
             self._touched(path)
             return
+        if local is not None and local.kind is Kind.DIRECTORY and found.kind is not Kind.DIRECTORY:
+            self._delete_below(path, wall)  # where a file is, nothing can be below
         before = None if self.intents.looked(path) else local
         if (taken := adopted(self.ledger, path, found, before)) is not None:
             self.store.put_local(path, taken)
         else:
-            if local is not None and local.kind is Kind.DIRECTORY and found.kind is not Kind.DIRECTORY:
-                self._delete_below(path, wall)  # where a file is, nothing can be below
             if self.may_write:
                 if local is not None and local.copy_of:
                     local = self.ledger.settle_copy(path, local, wall)

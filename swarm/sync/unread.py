@@ -54,7 +54,9 @@ class Unread:
             path = heappop(self._due)[1]
             candidate = self.waiting[path]
             if path in self.reading:
-                self.consider(path, candidate.stat, now + candidate.backoff, candidate.backoff)
+                # Later than now however long it has waited: what is due again in the same moment is taken without end.
+                due, backoff = now + candidate.backoff, candidate.backoff
+                self._put(path, candidate.stat, due, backoff, candidate.since, candidate.put_off)
                 continue
             self.reading[path] = self.waiting.pop(path)
             return path

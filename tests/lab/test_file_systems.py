@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.lab.disk import KINDS, Disk, NoDisk
-from tests.live.daemon import Daemon, until
+from tests.live.daemon import SWARM, Daemon, until
 from tests.live.tree import write
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def devices(anna_and_bob: tuple[Daemon, Daemon], tmp_path: Path) -> Iterator[tup
     yield anna_and_bob
     for daemon in anna_and_bob:  # so that the disk can be unmounted
         with suppress(AssertionError):
-            daemon.run("leave", str(daemon.folder), "--yes")
+            daemon.run("leave", str(daemon.folder))
 
 
 def in_step(*daemons: Daemon) -> None:
@@ -234,3 +234,18 @@ def test_attributes_and_access_lists_survive_what_others_write(
     assert tag.stdout == b"mine"
     assert "user:12345:r--" in subprocess.run(["getfacl", "-n", str(file)], capture_output=True, text=True).stdout
     assert (file.stat().st_uid, file.stat().st_gid) == (12345, 23456)
+
+
+def test_a_home_on_a_disk_without_permissions_is_refused(
+    devices: tuple[Daemon, Daemon], make_disk: MakeDisk, tmp_path: Path
+) -> None:
+    anna, _ = devices
+    home = make_disk("exfat").place / "home"
+    environment = {**anna.environment, "SWARM_HOME": str(home)}
+    result = subprocess.run(
+        [*SWARM, "share", str(tmp_path / "some")], env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert result.returncode == 1
+    assert "other users could read your keys" in result.stderr
+    assert "swarm: hint: Set SWARM_HOME to a directory on a local disk" in result.stderr
+    assert "Traceback" not in result.stderr

@@ -35,11 +35,12 @@ def main() -> int:
     mutants.add_argument("--only", default="")
     mutants.add_argument("--schedules", type=int, default=400)
     dht.add_options(what.add_parser("dht", help="nodes of the DHT that look for each other"))
+    mutants.add_argument("--drawn", action="store_true", help="by drawn schedules alone, without the aimed scenarios")
     arguments = parser.parse_args()
     if arguments.what == "dht":
         return dht.simulate(arguments)
     if arguments.what == "mutants":
-        return hunt.hunt(arguments.only, arguments.schedules)
+        return hunt.hunt(arguments.only, arguments.schedules, arguments.drawn)
     if arguments.what == "stored":
         print(story(Schedule.from_json(json.loads((SEEDS / f"{arguments.name}.json").read_text()))))
         return 0

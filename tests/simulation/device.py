@@ -298,7 +298,7 @@ class Device:
                     network.carry(self, other, lambda: asked)
             case Accuse(peer, why):
                 accused = self.links.get(peer)
-                name = accused.name if accused is not None else "?"
+                name = next((device.name for device in self.world.devices if device.id == peer), "liar")
                 self.world.accusations.append(f"{self.name} of {name}: {why}")
                 self.world.note(self.name, f"accuses {name}: {why}")
                 if accused is not None:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import time
 import traceback
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
+from swarm.sync.files import Traits
 from tests.simulation.oracle import Conviction
 from tests.simulation.play import Play
-from tests.simulation.schedule import describe
+from tests.simulation.schedule import TRAITS
 from tests.simulation.world import Spinning, Unsettled
 
 if TYPE_CHECKING:
     from tests.simulation.schedule import Schedule, Step
 
+NOTES = 40  # lines at the end of which a story keeps what devices say
 KNOWN = (Conviction, Unsettled, Spinning)
 
 
@@ -65,15 +67,42 @@ def shrink(schedule: Schedule, seconds: float = 60.0) -> Schedule:
 
 
 def story(schedule: Schedule) -> str:
-    """Who did what when, and how it ended."""
+    """Who did what when, in order, and how it ended: steps at the margin, what the devices made of them further in."""
     play = Play(schedule)
     try:
         play.run()
     except Exception as error:
-        end = f"{type(error).__name__}: {error}"
+        end = f"Then {type(error).__name__}: {error}"[:1500]
     else:
-        end = "and all is well"
-    lines = [f"{schedule.devices} devices, seed {schedule.seed}, traits {schedule.traits or 'as usual'}"]
-    lines += [f"{when:8.3f} dev{step.device}: {describe(step)}" for when, step in play.done]
-    lines += ["what the devices did at the end:", *(f"    {line}" for line in play.world.trace[-20:])]
-    return "\n".join([*lines, end[:1500]])
+        end = "And all is well."
+    return "\n".join([_cast(schedule), *_told(play.world.trace), end])
+
+
+def _cast(schedule: Schedule) -> str:
+    usual = Traits()
+    cast = [f"{schedule.devices} devices, seed {schedule.seed} of kind {schedule.kind}."]
+    for number, chosen in enumerate(schedule.traits):
+        if chosen >= 0:
+            odd = [
+                f"{field.name} {getattr(TRAITS[chosen], field.name)}"
+                for field in fields(Traits)
+                if getattr(TRAITS[chosen], field.name) != getattr(usual, field.name)
+            ]
+            cast.append(f"The disk of dev{number}: {', '.join(odd)}.")
+    return " ".join(cast)
+
+
+def _told(trace: list[str]) -> list[str]:
+    """Every step; of what the devices say as much as leads to the end."""
+    told: list[str] = []
+    left_out = 0
+    for number, line in enumerate(trace):
+        is_step = ": * " in line
+        if not is_step and number < len(trace) - NOTES:
+            left_out += 1
+            continue
+        if left_out:
+            told.append(f"{'':14}... {left_out} notes of devices")
+            left_out = 0
+        told.append(line.replace(": * ", ": ") if is_step else f"{'':14}{line.lstrip()}")
+    return told

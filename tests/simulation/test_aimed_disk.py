@@ -59,6 +59,30 @@ def test_a_directory_made_anew_under_its_old_name_can_be_removed() -> None:
     assert other.tree() == {}
 
 
+def test_a_hard_link_to_a_file_whose_directory_was_away_for_a_moment_is_no_rename() -> None:
+    world, [one, other] = devices()
+    for path in ("d", "later"):
+        one.mkdir(path)
+    one.write("d/f", b"words")
+    world.settle()
+    with one.user() as files:
+        files.rename("d", ".swarm/aside")
+    one.tell("d")
+    world.run(0.5)
+    with one.user() as files:
+        files.rename(".swarm/aside", "d")
+    one.tell("d")
+    world.run(5.0)
+    with one.user() as files:
+        files.link("d/f", "later/g")
+    one.post(Dirty(frozenset({"d"})))
+    world.run(2.0)
+    one.tell("later/g")
+    world.run(2.0)
+    judge(world)
+    assert sorted(other.tree()) == ["d", "d/f", "later", "later/g"]
+
+
 def test_what_could_not_be_read_once_is_read_later() -> None:
     world, [one, other] = devices()
 

@@ -217,6 +217,7 @@ def test_a_temp_that_is_gone_is_told_and_the_others_go_on(files: MemoryFileSyste
     done = store_chunks(files, StoreChunks(PEER, 7, (gone, *sent(FILE, 1).pieces)), KEY)
     assert (done.stored, done.bad) == (((CONTENT, 1),), ())
     assert done.why
+    assert done.refused == ((gone[0], 0),)
 
 
 def test_a_large_file_is_sent_to_the_disk_as_it_arrives() -> None:

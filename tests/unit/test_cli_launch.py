@@ -186,3 +186,18 @@ def test_a_log_that_grew_too_large_is_put_aside(sandbox: Sandbox) -> None:
 def test_no_module_of_the_current_directory_is_imported() -> None:
     """Others may write into the folder that a user stands in."""
     assert "-P" in launch.command()
+
+
+def test_a_watch_ends_with_whoever_reads_it(sandbox: Sandbox) -> None:
+    sandbox.swarm("share", "docs")
+    watch = sandbox.start("status", "--watch", "--json")
+    assert watch.stdout is not None
+    assert watch.stderr is not None
+    try:
+        assert watch.stdout.readline().startswith('{"device"')
+        watch.stdout.close()  # and nothing happens that could be written
+        assert watch.wait(20) == 1
+        assert watch.stderr.read() == ""
+    finally:
+        watch.kill()
+        watch.stderr.close()

@@ -97,6 +97,10 @@ def test_a_member_that_was_never_seen_and_one_without_a_number() -> None:
     assert lines[1:] == ["  a  unknown      never seen", "  b  behind       direct"]
 
 
+def test_a_copy_that_only_reads_says_so() -> None:
+    assert shown(folder(role="read"))[1:] == ["  read-only: what is changed here stays here"]
+
+
 def test_who_is_away_and_had_everything_has_the_latest() -> None:
     away = {"connected": False, "in_sync": False, "route": None, "rtt_ms": None}
     lines = shown(folder(peers=[member("a", **away, behind=0), member("b", need_files=1200, behind=3, in_sync=False)]))

@@ -12,6 +12,7 @@ from swarm.discovery.dht.messages import Ping
 from swarm.discovery.dht.place import Place
 from swarm.discovery.dht.provider import DAY, LIFETIME
 from swarm.discovery.dht.remembered import MAX_NODES, Remembered
+from swarm.discovery.dht.standing import STABLE
 from swarm.ids import DeviceId
 from tests.simulation_dht.network import Network
 from tests.simulation_dht.virtual_time import run
@@ -45,13 +46,17 @@ class Stage:
         places: Callable[[], list[Place]] | None = None,
         device: bytes = b"",
         remembered: Remembered | None = None,
+        server: bool = False,
+        behind_nat: bool = False,
+        idle: bool = False,
     ) -> Dht:
-        """A node that runs."""
+        """A node that runs, or merely answers."""
 
         def receive(data: bytes, by: Address) -> None:
             dht.datagram_received(data, by)
 
-        ways = {":" in address[0]: self.network.attach(address, receive) for address in addresses}
+        attach = self.network.attach
+        ways = {":" in address[0]: attach(address, receive, behind_nat=behind_nat) for address in addresses}
 
         def send(data: bytes, address: Address) -> None:
             way = ways.get(":" in address[0])
@@ -64,10 +69,13 @@ class Stage:
             device=DeviceId(device or addresses[0][0].encode().ljust(32)),
             places=places or (lambda: [Place(*address) for address in addresses]),
             remembered=remembered,
+            always_server=server,
+            public=addresses if server else (),
             random=Random(self.rng.random()).randbytes,
             wall=lambda: self.begun + self.loop.time(),
         )
-        self.tasks[dht] = self.loop.create_task(dht.run())
+        if not idle:
+            self.tasks[dht] = self.loop.create_task(dht.run())
         return dht
 
     async def stop(self, dht: Dht, *addresses: Address) -> None:
@@ -111,6 +119,32 @@ def test_two_behind_one_node_find_each_other_at_once() -> None:
     play(scenario)
 
 
+def test_a_node_that_others_begin_at_finds_them_and_is_found_though_it_knows_nobody() -> None:
+    """A server at home that all other devices name, and that names none of them."""
+
+    async def scenario(stage: Stage) -> None:
+        home = stage.add(NODE)
+        home.announce(FOLDER)
+        anna = stage.add(ANNA)
+        anna.announce(FOLDER)
+        await asyncio.sleep(2.0)
+        assert await stage.found(anna) == {(Place(*NODE),)}
+        assert await stage.found(home) == {(Place(*ANNA),)}
+
+    play(scenario)
+
+
+def test_a_server_that_names_nobody_publishes_once_others_have_come() -> None:
+    async def scenario(stage: Stage) -> None:
+        first = stage.add(NODE, server=True)
+        first.announce(FOLDER)
+        second = stage.add(ANNA, server=True)
+        await asyncio.sleep(120.0)
+        assert len(second.store) == 1
+
+    play(scenario)
+
+
 def test_a_search_that_begins_before_anybody_answers_waits_a_little() -> None:
     async def scenario(stage: Stage) -> None:
         stage.add(NODE)
@@ -147,6 +181,21 @@ def test_midnight_hides_nobody() -> None:
             assert len(await stage.found(bob)) == 1
 
     play(scenario, 20_000.0 * DAY - 7_200)
+
+
+def test_a_clock_that_is_set_back_breaks_nothing() -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.add(NODE)
+        anna = stage.add(ANNA)
+        anna.announce(FOLDER)
+        await asyncio.sleep(2.0)
+        stage.begun -= 5 * 3_600
+        anna.moved()
+        await asyncio.sleep(3 * 3_600.0)
+        assert not any(task.done() for task in stage.tasks.values())
+        assert len(await stage.found(stage.add(BOB))) == 1
+
+    play(scenario)
 
 
 def test_who_moves_is_found_where_he_is_now() -> None:
@@ -236,6 +285,27 @@ def test_seen_elsewhere_it_says_so() -> None:
         await asyncio.sleep(300.0)
         (places,) = await stage.found(bob)
         assert places == (Place(*new), Place("192.168.1.5", 1))
+
+    play(scenario)
+
+
+def test_who_is_open_to_everybody_becomes_a_server_and_who_is_behind_a_nat_never_does() -> None:
+    async def scenario(stage: Stage) -> None:
+        places = [NODE, *((f"{60 + number}.1.1.1", 47474) for number in range(60))]
+        servers = [stage.add(place, server=True, idle=True) for place in places]
+        protocols = [server.sides[4].overlay.protocol for server in servers]
+        for protocol in protocols:
+            for other, place in zip(protocols, places, strict=True):
+                protocol.table.add(Contact(other.id, *place))
+        open_one, hidden = stage.add(ANNA), stage.add(BOB, behind_nat=True)
+        await asyncio.sleep(STABLE / 2)
+        assert not open_one.describe()["server"]
+        await asyncio.sleep(STABLE * 2)
+        assert open_one.describe()["server"]
+        assert not hidden.describe()["server"]
+        known = {contact.address for protocol in protocols for contact in protocol.table}
+        assert ANNA in known
+        assert BOB not in known
 
     play(scenario)
 

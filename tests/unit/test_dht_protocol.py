@@ -229,7 +229,7 @@ def test_questions_of_ours_are_bounded_and_time_out() -> None:
         assert not stage.protocol._pending
         for number in range(MAX_SPOKEN + 10):
             stage.protocol.ping((f"21.{number >> 8}.{number & 255}.1", 1))
-            if number % MAX_OUTSTANDING == 0:
+            if number % MAX_OUTSTANDING == MAX_OUTSTANDING - 1:
                 await asyncio.sleep(TIMEOUT + 0.1)
         assert len(stage.protocol._spoken) <= MAX_SPOKEN
 

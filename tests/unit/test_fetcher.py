@@ -65,3 +65,37 @@ def test_what_is_in_temps_counts_as_there_until_nobody_wants_it() -> None:
     assert fetcher.stored_bytes == 3 * min_chunk(0)
     fetcher.installed("file")
     assert fetcher.stored_bytes == 0
+
+
+def test_of_two_contents_in_one_answer_the_one_that_the_disk_refused_is_asked_for_again() -> None:
+    store = MemoryStore()
+    size = 2 * min_chunk(0)
+    roots = []
+    for letters in (b"ab", b"cd"):
+        manifest = build([ChunkRef(ChunkId(bytes([letter]) * 32), 0, min_chunk(0)) for letter in letters], 0)
+        for identifier, raw in manifest.nodes.items():
+            store.put_manifest_node(identifier, raw)
+        roots.append(manifest.root)
+    effects: list[Effect] = []
+    fetcher = Fetcher(store, out=effects.append, ready=lambda _: None, failed=lambda *_: None)
+    fetcher.member_up(BOB)
+    for path, root in zip(("one", "two"), roots, strict=True):
+        fetcher.want(path, root, size)
+    fetcher.pump(0.0)
+    for root in roots:
+        fetcher.prepared(TempPrepared(root, ()))
+    fetcher.pump(0.0)
+    (ask,) = (effect for effect in effects if isinstance(effect, Ask))
+    answer = tuple((name, bytes(min_chunk(0))) for name in ask.identifiers)
+    fetcher.data(DataArrived(BOB, ask.request, answer, (), last=True), 0.0)
+    one, two = roots
+    fetcher.chunks_stored(
+        ChunksStored(BOB, ask.request, ((one, 0), (one, 1)), (), "The disk is full.", ((two, 0), (two, 1)))
+    )
+    assert fetcher.is_ready("one"), "it has all that it needs"
+    fetcher.pump(1.0)
+    fetcher.prepared(TempPrepared(two, ()))
+    fetcher.pump(1.0)
+    again = [effect for effect in effects if isinstance(effect, Ask)][-1]
+    assert again.request != ask.request
+    assert len(again.identifiers) == 2

@@ -78,6 +78,31 @@ def test_litter_is_ignored_unless_switched_off() -> None:
         assert not rules(builtin=True).ignores(name, False)
 
 
+def test_what_git_has_only_while_it_works_stays_where_it_is() -> None:
+    rules = IgnoreRules(True, {})
+    for name in (
+        ".git/index.lock",
+        "a/.git/refs/heads/main.lock",
+        ".git/gc.pid",
+        ".git/objects/ab/tmp_obj_x1",
+        ".git/objects/pack/tmp_pack_x1",
+        ".git/objects/pack/.tmp-1-pack-2.idx",
+    ):
+        assert rules.ignores(name, False), name
+        assert not IgnoreRules(False, {}).ignores(name, False)
+    for name in ("yarn.lock", "a/tmp_obj_x", ".git/refs/heads/main", ".git/index", "gc.pid"):
+        assert not rules.ignores(name, False), name
+
+
+def test_the_shared_memory_of_databases_stays_and_their_logs_go() -> None:
+    rules = IgnoreRules(True, {})
+    assert rules.ignores("mail.db-shm", False)
+    assert rules.ignores("a/places.sqlite-shm", False)
+    assert not rules.ignores("mail.db-wal", False)
+    assert not rules.ignores("mail.db-journal", False)
+    assert not rules.ignores("photo-shm", False)
+
+
 def test_a_built_in_rule_can_be_taken_back() -> None:
     taken = rules("!*.part", builtin=True)
     assert not taken.ignores("a/x.part", False)

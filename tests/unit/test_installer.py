@@ -691,3 +691,46 @@ def test_a_real_disk_does_the_same(tmp_path: Path) -> None:
     assert os.stat(tmp_path / "d").st_mode & 0o777 == 0o775
     assert os.readlink(tmp_path / "link") == "f"
     assert sorted(os.listdir(tmp_path / ".swarm/tmp")) == []
+
+
+def test_a_name_that_the_disk_denies_without_saying_so_is_told_as_impossible() -> None:
+    """exFAT by FUSE answers ENOENT to a name that it cannot have."""
+    files = memory(modes=False, exchange=False)
+    operations = (
+        install(files, "what?"),
+        MakeDirectory("why?", 0o755),
+        install(files, "plain", temp=".swarm/tmp/another"),
+    )
+
+    def deny(_: str, path: str) -> None:
+        if path.endswith("?"):
+            raise FileNotFoundError(errno.ENOENT, "no such file", path)
+
+    real = files.rename_noreplace
+
+    def rename_noreplace(source: str, target: str) -> None:
+        deny("", target)
+        real(source, target)
+
+    files.before = deny
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(files, "rename_noreplace", rename_noreplace)
+        results = run(files, Run(operations), KEY, Clock()).results
+    assert [result.outcome for result in results] == [Outcome.FAILED, Outcome.FAILED, Outcome.DONE]
+    assert [result.permanent for result in results] == [True, True, False]
+    assert "cannot hold such a name" in results[0].why
+
+
+def test_a_directory_that_vanished_is_no_impossible_name(files: MemoryFileSystem) -> None:
+    (result,) = run(files, Run((install(files, "gone/file"),)), KEY, Clock()).results
+    assert result.outcome is Outcome.RACED
+
+
+def test_modes_are_not_asked_of_a_disk_that_has_none() -> None:
+    files = memory(modes=False)
+    results = run(files, Run((MakeDirectory("d", 0o750), install(files, "run.sh"))), KEY, Clock()).results
+    assert [result.outcome for result in results] == [Outcome.DONE, Outcome.DONE]
+    here = local(files, "run.sh")
+    (result,) = run(files, Run((SetMetadata("run.sh", here, 0o755, MTIME + 10**9),)), KEY, Clock()).results
+    assert result.outcome is Outcome.DONE
+    assert files.stat("run.sh").mtime_ns == MTIME + 10**9

@@ -65,3 +65,14 @@ def test_a_name_that_is_taken_is_left_alone(files: MemoryFileSystem) -> None:
     assert watch.look(files, "anna", 40.0) == []
     assert files.read_file(path) == b"a user's own"
     assert files.list(".swarm/tmp") == []
+
+
+def test_no_copy_ever_appears_inside_of_a_repository(files: MemoryFileSystem) -> None:
+    for directory in ("r", "r/.git"):
+        files.mkdir(directory)
+    watch = LateWatch()
+    watch.add([displaced(files)._replace(path="r/.git/index")], now=100.0)
+    files.write_file(HISTORY, b"the old version, and more")
+    assert watch.look(files, "anna", 200.0) == []
+    assert files.list("r/.git") == []
+    assert files.read_file(HISTORY) == b"the old version, and more"

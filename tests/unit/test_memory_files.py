@@ -14,6 +14,7 @@ from swarm.sync import memory_disk
 from swarm.sync.files import Traits
 from swarm.sync.memory_disk import BLOCK
 from swarm.sync.memory_files import MemoryFileSystem
+from swarm.sync.memory_open_file import CutShort, Unsynced
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -474,3 +475,51 @@ def test_what_waits_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         assert len(files._disk.pending) <= 10
     files.crash(random.Random(0))
     assert {f"d{number}" for number in range(90)} <= set(files.list(""))
+
+
+def test_a_write_that_ends_early_leaves_what_it_wrote() -> None:
+    files = MemoryFileSystem(lambda: 0)
+    writer = files.create("a")
+
+    def before(operation: str, path: str) -> None:
+        if operation == "write_at":
+            raise CutShort(errno.ENOSPC, 0.5)
+
+    files.before = before
+    with pytest.raises(OSError, match="ENOSPC"):
+        writer.write_at(0, b"12345678")
+    assert files.read_file("a") == b"1234"
+
+
+def test_after_a_sync_that_failed_a_second_one_makes_nothing_durable_until_it_is_written_anew() -> None:
+    """As fsync(2) on Linux: the pages count as clean."""
+    files = MemoryFileSystem(lambda: 0)
+    writer = files.create("a")
+    writer.write_at(0, b"first")
+    failing = True
+
+    def before(operation: str, path: str) -> None:
+        if failing and operation == "sync":
+            raise Unsynced(errno.EIO)
+
+    files.before = before
+    with pytest.raises(OSError, match="EIO"):
+        writer.sync()
+    failing = False
+    writer.sync()
+    assert files.node("a").image.data == b""
+    writer.write_at(0, b"again")
+    writer.sync()
+    assert files.node("a").image.data == b"again"
+
+
+def test_what_is_put_aside_is_still_there_for_whoever_has_it_open() -> None:
+    files = MemoryFileSystem(lambda: 0)
+    files.write_file("a", b"first")
+    files.unmount("aside")
+    assert files.read_file("a") == b"first"
+    with files.opened_anew():
+        assert files.list("") == []
+    assert files.tree_of_bare() == {}
+    files.mount()
+    assert files.list("") == ["a"]

@@ -57,6 +57,17 @@ def test_what_is_below_a_missing_directory_is_missing_too() -> None:
     assert missing.was_at(3) == "d/e/f"
 
 
+def test_what_is_below_a_directory_that_is_back_is_not_missing() -> None:
+    store = MemoryStore()
+    store.put_local("d/f", local(3))
+    missing = Missing(store)
+    missing.add("other", local(9), due=2.0)
+    missing.add("d", local(1, Kind.DIRECTORY), due=2.0)
+    missing.forget("d", local(1, Kind.DIRECTORY))
+    assert missing.was_at(3) is None, "a hard link to it would pass for a rename, and it would be deleted"
+    assert missing.was_at(9) == "other"
+
+
 def test_a_directory_seen_elsewhere_need_not_wait_unless_it_is_being_listed() -> None:
     missing = Missing(MemoryStore())
     missing.add("d", local(1, Kind.DIRECTORY), due=2.0)

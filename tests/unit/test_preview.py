@@ -15,6 +15,7 @@ from swarm.disk.survey import survey
 from swarm.ids import ContentId, DeviceId, Kind, Origin
 from swarm.keys.chain import FolderKeys
 from swarm.keys.device import DeviceKey
+from swarm.keys.hints import Hints
 from swarm.keys.role import Role
 from swarm.node import preview
 from swarm.node.preview import PreviewThread, compare
@@ -88,7 +89,7 @@ def run(home: Home, root: Path, sent: list[Send]) -> PreviewThread:
         sent.extend(effect for effect in effects if isinstance(effect, Send))
 
     identity = Identity(KEYS, DEVICE, "anna", 1, cloned=False, created=False)
-    thread = PreviewThread(home, str(root), identity, outlet)
+    thread = PreviewThread(home, str(root), identity, Hints(), outlet)
     thread.start()
     return thread
 

@@ -305,6 +305,17 @@ def test_short_reads_and_writes_are_continued(files: SafeFileSystem, monkeypatch
     writer.close()
 
 
+def test_a_disk_that_writes_nothing_and_names_no_error_is_not_asked_for_ever(
+    files: SafeFileSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = os.pwrite
+    monkeypatch.setattr(os, "pwrite", lambda fd, data, offset: 0 if offset else write(fd, data[:4], offset))
+    writer = files.create("f")
+    with pytest.raises(OSError, match="no more"):
+        writer.write_at(0, b"0123456789")
+    writer.close()
+
+
 def test_an_mtime_that_no_kernel_holds_is_an_oserror(files: SafeFileSystem) -> None:
     writer = files.create("f")
     for attempt in (1 << 100, -(1 << 100)):
@@ -441,3 +452,14 @@ def test_a_file_system_that_cannot_sync_a_directory_syncs_it_all(
     monkeypatch.setattr(syscalls, "syncfs", synced.append)
     files.sync_directory("")
     assert synced == [files.root_descriptor]
+
+
+def test_modes_that_do_not_stay_are_found_out(files: SafeFileSystem, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "set_mode", lambda path, mode: None)  # as FAT, which says yes
+    assert not files.traits.modes
+
+
+def test_names_that_are_cut_are_found_out(files: SafeFileSystem, monkeypatch: pytest.MonkeyPatch) -> None:
+    exact = files.create
+    monkeypatch.setattr(files, "create", lambda path, mode=0o600: exact(path.rstrip("."), mode))
+    assert files.traits.trims

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 MAX_CONTACTS: Final = 2_048  # a million nodes give a table of 400
 MAX_OF_NETWORK: Final = 4
 MAX_FAILURES: Final = 2  # in a row: one may be a lost packet
-STALE: Final = 1_800.0  # seconds after which a bucket of which nothing was heard is looked up anew
 
 
 class Table:
@@ -86,7 +85,7 @@ class Table:
         for contact in contacts:
             self._router.add_contact(Node(contact.id, contact.host, contact.port))
 
-    def stale_targets(self, random: Callable[[int], bytes]) -> list[bytes]:
+    def targets(self, random: Callable[[int], bytes]) -> list[bytes]:
         """An id in each bucket, to look up what is there now."""
         targets = []
         for bucket in self._router.buckets:

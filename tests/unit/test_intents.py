@@ -1,0 +1,62 @@
+"""Intents: what the installer was told and has not reported is in doubt after a run that ended."""
+
+from __future__ import annotations
+
+from swarm.sync.intents import Intents
+from swarm.sync.memory_store import MemoryStore
+from swarm.sync.operation import MakeDirectory
+
+HERE, THERE = MakeDirectory("d/ü", 0o755), MakeDirectory("e", 0o755)
+
+
+def test_nothing_is_in_doubt_in_the_run_that_intends_it() -> None:
+    store = MemoryStore()
+    intents = Intents(store)
+    intents.begin([HERE])
+    intents.note()
+    assert not intents.looked("d/ü")
+
+
+def test_what_was_not_reported_is_in_doubt_until_it_was_looked_at() -> None:
+    store = MemoryStore()
+    intents = Intents(store)
+    intents.begin([HERE, THERE])
+    intents.note()
+    intents.end([THERE])
+    intents.note()
+    store.commit()
+    again = Intents(store)
+    assert not again.looked("e")
+    assert again.looked("d/ü")
+    assert not again.looked("d/ü")
+    again.note()
+    store.commit()
+    assert not Intents(store).looked("d/ü")
+
+
+def test_a_doubt_outlives_a_second_run_that_does_not_look() -> None:
+    store = MemoryStore()
+    first = Intents(store)
+    first.begin([HERE])
+    first.note()
+    store.commit()
+    second = Intents(store)
+    second.begin([THERE])
+    second.note()
+    store.commit()
+    third = Intents(store)
+    assert third.looked("d/ü")
+    assert third.looked("e")
+
+
+def test_what_is_reported_by_a_later_run_is_in_doubt_no_more() -> None:
+    store = MemoryStore()
+    first = Intents(store)
+    first.begin([HERE])
+    first.note()
+    store.commit()
+    second = Intents(store)
+    second.begin([HERE])
+    second.end([HERE])
+    second.note()
+    assert store.get("intents") is None
