@@ -102,6 +102,11 @@ class FolderThread:
     def post(self, event: Event) -> None:
         self._inbox.put(event)
 
+    @property
+    def backlog(self) -> int:
+        """See Mailbox."""
+        return self._inbox.qsize()
+
     def stop(self, timeout: float) -> bool:
         """Ends after the current step. `timeout`: seconds to wait for it. Whether it has ended."""
         self._inbox.put(Stop())
