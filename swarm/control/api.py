@@ -81,9 +81,9 @@ async def _key(daemon: Daemon, arguments: Arguments) -> dict[str, Any]:
 
 
 async def _leave(daemon: Daemon, arguments: Arguments) -> dict[str, Any]:
-    path, agreed = arguments.path("path"), arguments.flag("agreed")
+    path = arguments.path("path")
     arguments.finish()
-    return asdict(await daemon.leave(path, agreed))
+    return asdict(await daemon.leave(path))
 
 
 async def _move(daemon: Daemon, arguments: Arguments) -> dict[str, Any]:

@@ -95,11 +95,8 @@ class Daemon(Protocol):
         """The folder's key of a kind: "write", "read", "blind" or "owner". path: absolute, in or at a shared folder."""
         ...
 
-    async def leave(self, path: str, agreed: bool) -> Done:
-        """Shares this folder no longer here; files and history stay, the marker goes. path: the folder's own.
-
-        agreed: whether the owner key may be forgotten, where this device has it (else UserError, exit 6).
-        """
+    async def leave(self, path: str) -> Done:
+        """Shares this folder no longer here; files, history and an owner key stay, the marker goes. path: its own."""
         ...
 
     async def move(self, old: str, new: str) -> Done:

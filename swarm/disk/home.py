@@ -197,9 +197,13 @@ class Home:
         with open_directory(self._directory(folder)) as directory:
             write_durably(directory, "path", os.fsencode(root))
 
-    def remove_folder(self, folder: FolderId) -> None:
-        """Forgets a folder with its key and index; its files stay. Close its store first. Raises UserError."""
+    def remove_folder(self, folder: FolderId, *, keep_key: bool = False) -> Path | None:
+        """Forgets a folder with its key and index; its files stay. Close its store first. Raises UserError.
+
+        keep_key: puts its key, which is nowhere else, among the keys of folders that were left. Returns where.
+        """
         directory = self._directory(folder)
+        kept = self._keep_key(folder) if keep_key else None
         gone = directory.with_name(_GONE + directory.name)
         shutil.rmtree(gone, ignore_errors=True)
         try:
@@ -208,6 +212,17 @@ class Home:
             raise UserError("this folder is not on this device", code=EXIT_NOT_FOUND) from error
         self._sync_folders()
         shutil.rmtree(gone, ignore_errors=True)
+        return kept
+
+    def _keep_key(self, folder: FolderId) -> Path | None:
+        known = self.folder(folder)
+        if known is None:
+            return None
+        left = self.path / "left"
+        _make_private_directory(left)
+        with open_directory(left) as directory:
+            write_durably(directory, f"{folder.hex()}.key", f"{known.key()}\n".encode())
+        return left / f"{folder.hex()}.key"
 
     def scratch(self) -> TemporaryDirectory[str]:
         """A directory that goes when its context ends, or with the next start. Raises OSError."""

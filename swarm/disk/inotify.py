@@ -87,6 +87,7 @@ class Inotify:
         self._root = root
         self._directories: set[str] = set()
         self._closed: set[str] = set()
+        self._written: set[str] = set()
         self._overflow = False
         self._by_number: dict[int, Watched] = {}
         self.descriptor = inotify_c.inotify_init()
@@ -125,8 +126,9 @@ class Inotify:
                 self._take(number, mask, os.fsdecode(name))
         if not self._directories and not self._overflow:
             return None
-        dirty = Dirty(frozenset(self._directories), frozenset(self._closed), self._overflow)
-        self._directories, self._closed, self._overflow = set(), set(), False
+        closed, written = frozenset(self._closed), frozenset(self._written)
+        dirty = Dirty(frozenset(self._directories), closed, self._overflow, written)
+        self._directories, self._closed, self._written, self._overflow = set(), set(), set(), False
         return dirty
 
     def _take(self, number: int, mask: int, name: str) -> None:
@@ -148,6 +150,8 @@ class Inotify:
         if not mask & _IN.IN_ISDIR:
             if mask & _CONTENT:
                 self._closed.add(below)
+            if mask & _IN.IN_CLOSE_WRITE:
+                self._written.add(below)
             return
         if mask & _LEFT and (child := watched.children.get(name)) is not None:
             self._unwatch(child)

@@ -120,7 +120,7 @@ class _Group:
         try:
             achieved = self._act(operation, made)
         except Raced as raced:
-            return Result(operation, Outcome.RACED, history=raced.history)
+            return Result(operation, Outcome.RACED, history=raced.history, spare=raced.spare)
         except Refused as refusal:
             return refused(operation, refusal.why, refusal.permanent)
         except OSError as error:

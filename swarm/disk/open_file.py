@@ -90,7 +90,10 @@ class OpenWriter(OpenReader):
             return
         rest = memoryview(data)
         while written < len(rest):
-            written += os.pwrite(self._fd, rest[written:], offset + written)
+            more = os.pwrite(self._fd, rest[written:], offset + written)
+            if not more:  # POSIX allows it, and some network file systems do it: to ask again and again would not end
+                raise OSError(errno.EIO, "the disk takes no more")
+            written += more
 
     def truncate(self, size: int) -> None:
         os.ftruncate(self._fd, size)

@@ -80,11 +80,13 @@ class Late(NamedTuple):
 
 
 class Raced(Exception):
-    """The disk was not as expected. `history`: where something of the user's had to stay, or ""."""
+    """The disk was not as expected. `history`: where something of the user's had to stay, or ""; `spare`: where our own
+    new file had to stay, or ""."""
 
-    def __init__(self, history: str = "") -> None:
+    def __init__(self, history: str = "", spare: str = "") -> None:
         super().__init__(history)
         self.history = history
+        self.spare = spare
 
 
 class Refused(Exception):
@@ -137,7 +139,7 @@ class Placement:
         if self._is(place, expected):
             self._may_be_late(path, place)
             return place
-        raise Raced(self._put_back(place, path, temp, made))
+        raise self._put_back(place, path, temp, made)
 
     def displace(self, path: str, expected: Local) -> str:
         """Takes away the file or symlink expected. Returns where it is now."""
@@ -279,8 +281,8 @@ class Placement:
             raise
         self._touch(path)
 
-    def _put_back(self, place: str, path: str, temp: str, made: Stat) -> str:
-        """Undoes an exchange that took something unexpected. Returns where a user's version had to stay, or ""."""
+    def _put_back(self, place: str, path: str, temp: str, made: Stat) -> Raced:
+        """Undoes an exchange that took something unexpected. Returns what had to stay in history."""
         inside = made  # what we last put at `path`
         for _ in range(PUT_BACK):
             try:
@@ -289,17 +291,17 @@ class Placement:
                 out = self.files.stat(place)
             except FileNotFoundError:
                 if self._return(place, path):
-                    return ""
+                    return Raced()
                 continue
             except OSError:
-                return place
+                return Raced(place)
             if _unchanged(out, inside):
                 if not _unchanged(out, made):
-                    return place
+                    return Raced(place)
                 self._keep_new(place, path, temp, out)
-                return ""
+                return Raced(spare=place)
             inside = held
-        return place
+        return Raced(place)
 
     def _keep_new(self, place: str, path: str, temp: str, stat: Stat) -> None:
         """Our own new file came out again: a copy of it becomes the temp."""

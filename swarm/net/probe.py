@@ -48,6 +48,7 @@ class Prober:
         """`binding`: the link's, 32 bytes. `dialled`: by us."""
         self._key = kdf(binding, b"swarm1.probe")
         self.tag = kdf(binding, b"swarm1.probetag", size=TAG_BYTES)
+        self.dialled = dialled
         self._ours, self._theirs = (b"\0", b"\1") if dialled else (b"\1", b"\0")
 
     def ping(self, transaction: bytes) -> bytes:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 BURST: Final = 0.25  # seconds' worth that may go at once after a rest: shorter than any network's idea of a second
 SMALLEST_PIECE, LARGEST_PIECE = 1 << 10, 128 << 10  # bytes that are paid for at once
+LAST_SECONDS: Final = 1.0  # for the rest of what a cancelled writer has begun; a daemon that ends has no more
 PIECES: Final = 20  # a second, between these: a slow lane trickles, and does not stutter
 
 
@@ -58,10 +59,18 @@ class LimitedLane:
             await self._lane.write(data)
             return
         async with self._writing:
-            for start in range(0, len(data), self._up.piece):
-                piece = data[start : start + self._up.piece]
-                await _pay(self._up, len(piece))
-                await self._lane.write(piece)
+            sent = 0
+            try:
+                while sent < len(data):
+                    piece = data[sent : sent + self._up.piece]
+                    await _pay(self._up, len(piece))
+                    sent += len(piece)
+                    await self._lane.write(piece)
+            except asyncio.CancelledError:
+                if 0 < sent < len(data):  # half of a message, and then an end, would be an offence: the rest is a gift
+                    async with asyncio.timeout(LAST_SECONDS):
+                        await self._lane.write(data[sent:])
+                raise
 
     def close(self) -> None:
         """See `swarm.wire.lane.Lane`."""

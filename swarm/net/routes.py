@@ -3,7 +3,8 @@
 One QUIC connection lives above, and never knows. The rules:
 - A hop is used when the peer has answered an authenticated ping by it (`swarm.net.probe`), and not before.
 - The best is used: straight to where one end can be dialled, then through a hole that both punched, then a relay over
-  UDP, then one over TLS; among equals the quicker one, when it is much quicker.
+  UDP, then one over TLS. Among equals whoever dialled chooses, the quicker one when it is much quicker, and the other
+  side follows.
 - While a relay is in use, everywhere that the peer may be is pinged: often at first, so that two NATs open for each
   other, then now and then for as long as it lasts. What is pinged stays open in our NAT, so the ends need no clock.
 - The hop in use is suspect when something was sent and nothing came back by it for a while, or when the peer has gone
@@ -34,11 +35,14 @@ HUNT_SECONDS = 3.0
 HUNT_AGAIN = 10.0  # seconds between the beginnings of two hunts: 16 addresses told over and over are 17 kB/s at most
 SLOW_PAUSE = 1.0  # seconds between pings after that, doubling
 SLOWEST_PAUSE = 15.0  # what a NAT keeps open without a word: 30 s and more (RFC 4787, REQ-5)
+HEALING_PAUSE = 4.0  # the same, where a straight way has worked before
 SUSPICION = 0.4  # seconds without a sign of life by the hop in use
 SUSPICION_TRIPS = 3  # round trips of the same, where those take longer
 DOUBT = 0.1  # seconds without one, when the peer sends by a hop that is no better
 LULL = 1.0  # seconds without a packet on a relayed link that had some, until the relay is asked, once, for a reason
+DOUBT_AGAIN = 1.0  # seconds until the next doubt for that reason
 GRACE = 0.15  # seconds that the suspect has, once it is pinged, before another that answers is used
+LEAD = 0.05  # seconds more, from the other's answer: a peer that was busy answers all of us at the same time
 ALARM_PAUSE = 0.1  # seconds between pings by all hops while the one in use is suspect; later HUNT_SECONDS, then:
 LATE_ALARM_PAUSE = 0.5
 OPEN_PAUSE = 1.0  # seconds between two calls for new channels
@@ -92,6 +96,7 @@ class Standing:
     answered_at: float = NEVER
     round_trip: float | None = None
     shunned_until: float = NEVER  # it has failed
+    worked: bool = False  # it has answered, ever
     told: bool = False  # the peer says that it may be there; else it was there
 
 
@@ -102,6 +107,7 @@ class Routes:
         self, prober: Prober, hop: Hop, *, random: Callable[[int], bytes], own: Callable[[], tuple[Address, ...]]
     ) -> None:
         """`hop`: in use. `own`: the addresses at which this machine is reached without a NAT's help."""
+        self._leads = prober.dialled
         self.active = hop
         self.known: dict[Hop, Standing] = {hop: Standing(rank_of(hop) if isinstance(hop, Channel) else Rank.DIRECT)}
         self._prober = prober
@@ -114,6 +120,7 @@ class Routes:
         self._hunt_due = math.inf
         self._hunt_pause = SLOW_PAUSE
         self._alive_at = NEVER  # the last sign of life by the hop in use
+        self._doubted_at = NEVER  # when the peer's choice last made us doubt it
         self._carried_at = NEVER  # the last packet by it, and
         self._asked_at = NEVER  # when we asked, after that, whether there is none for a reason
         self._unanswered_since: float | None = None
@@ -195,9 +202,18 @@ class Routes:
                 return []
             self.known[hop] = Standing(rank_of(hop))
             return [self._ping(hop, now)]
-        if standing.rank >= self.rank and now >= self._alive_at + DOUBT and self._suspect_since is None:
-            return self.doubt(now)  # the peer thinks so; what we only acknowledge would never make us ask
-        return []
+        if standing.rank < self.rank or self._suspect_since is not None:
+            return []
+        current = self.known[self.active]
+        if standing.rank == current.rank and not self._leads:
+            if now >= standing.answered_at + FRESH:
+                return [] if self._is_asked(hop, now) else [self._ping(hop, now)]
+            self._take(hop, now)
+            return [Use(hop, failed=False)]
+        if now < max(self._alive_at + DOUBT, self._doubted_at + DOUBT_AGAIN):
+            return []
+        self._doubted_at = now
+        return self.doubt(now)  # the peer thinks so; what we only acknowledge would never make us ask
 
     def doubt(self, now: float) -> list[Effect]:
         """Something happened that may have ended every hop: it is seen to now."""
@@ -254,9 +270,7 @@ class Routes:
         """When `turn` has something to say; math.inf for not before something happens."""
         if self._suspect_since is None:
             return min(self._suspect_at(), self._hunt_due, self._ask_at())
-        grace = self._suspect_since + GRACE
-        waits = any(standing.answered_at >= self._suspect_since for standing in self.known.values())
-        return min(self._alarm_due, self._hunt_due, grace if waits else math.inf)
+        return min(self._alarm_due, self._hunt_due, self._verdict_at())
 
     # -- pings
 
@@ -282,6 +296,7 @@ class Routes:
         if asked != hop or standing is None:
             return []  # late; or it answers from where it was not asked, as behind a NAT with a port for each peer
         standing.answered_at = now
+        standing.worked = True
         sample = now - sent_at
         standing.round_trip = min(sample, standing.round_trip or sample)
         if rank_of(hop) is Rank.PUNCHED and hop != self.active:
@@ -299,6 +314,8 @@ class Routes:
         if now < standing.shunned_until or standing.rank > current.rank:
             return []
         if standing.rank == current.rank:
+            if not self._leads:
+                return []
             ours, theirs = current.round_trip, standing.round_trip
             if ours is None or theirs is None or theirs > MUCH_QUICKER * ours - NOT_WORTH:
                 return []
@@ -321,7 +338,8 @@ class Routes:
             self._hunt_due = now + HUNT_PAUSE
         else:
             self._hunt_due = now + self._hunt_pause
-            self._hunt_pause = min(2 * self._hunt_pause, SLOWEST_PAUSE)
+            worked = any(self.known[hop].worked for hop in self._straight())
+            self._hunt_pause = min(2 * self._hunt_pause, HEALING_PAUSE if worked else SLOWEST_PAUSE)
         return [self._ping(hop, now) for hop in self._straight()]
 
     # -- death
@@ -349,13 +367,9 @@ class Routes:
         self._open_due = NEVER
 
     def _fail_over(self, now: float) -> list[Effect]:
-        assert self._suspect_since is not None
-        if now < self._suspect_since + GRACE:
+        if now < self._verdict_at():
             return []
-        since = self._suspect_since
-        answered = [hop for hop, s in self.known.items() if s.answered_at >= since and hop != self.active]
-        if not answered:
-            return []
+        answered = self._alternatives()
         failed = self.known[self.active]
         if failed.shunned_until == math.inf:
             del self.known[self.active]
@@ -363,6 +377,18 @@ class Routes:
         best = min(answered, key=lambda hop: (self.known[hop].rank, self.known[hop].round_trip or 0.0))
         self._take(best, now)
         return [Use(best, failed=True)]
+
+    def _alternatives(self) -> list[Hop]:
+        """What has answered since the hop in use is suspect."""
+        since = math.inf if self._suspect_since is None else self._suspect_since
+        return [hop for hop, s in self.known.items() if s.answered_at >= since and hop != self.active]
+
+    def _verdict_at(self) -> float:
+        """When the suspect has had its time; math.inf without an alternative."""
+        answers = [self.known[hop].answered_at for hop in self._alternatives()]
+        if self._suspect_since is None or not answers:
+            return math.inf
+        return max(self._suspect_since + GRACE, min(answers) + LEAD)
 
     def _take(self, hop: Hop, now: float) -> None:
         self.active = hop

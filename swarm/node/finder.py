@@ -60,6 +60,7 @@ DIAL_AGAIN = (
 )
 MAX_SOURCES = 2_048  # addresses of which is known who named them
 MAX_NEARBY = 32  # addresses of members and hints at which a DHT node may be
+BEFORE_MAPPED = 3  # own addresses that are told before the router's: a key has room for four
 OFF_LINE = 30 * 86_400.0  # seconds; where somebody was who is away for longer is told to nobody
 
 
@@ -135,7 +136,8 @@ class Finder:
         if self._network is None:
             return ()
         mapped = self.gateway.addresses() if self.gateway is not None else ()
-        return (*own_addresses(*self._network.address), *mapped)
+        own = own_addresses(*self._network.address)
+        return (*own[:BEFORE_MAPPED], *mapped, *own[BEFORE_MAPPED:])
 
     def know(self, addresses: Iterable[Address], device: DeviceId | None = None, source: str = "key") -> None:
         """These may lead to a member, to `device` where that is known. `source`: who says so."""

@@ -179,9 +179,13 @@ class Requests:
     def _shared(self, folder: SharedFolder, *notes: str) -> Shared:
         addresses = self._node.finder.addresses()
         where = ", ".join(f"{host}:{port}" for host, port in addresses)
-        outside = (
-            "from anywhere through a relay" if self._node.relays.is_reachable() else "from outside if that port is open"
-        )
+        gateway = self._node.finder.gateway
+        if gateway is not None and gateway.addresses():
+            outside = "from anywhere, since the router forwards that port"
+        elif self._node.relays.is_reachable():
+            outside = "from anywhere through a relay"
+        else:
+            outside = "from outside if that port is open"
         role = min(folder.keys.role, Role.WRITE)
         allows = "read and change" if role is Role.WRITE else "read, and not change,"
         return Shared(
@@ -204,15 +208,8 @@ class Requests:
         return format_invitation(folder.keys.printed(role), hints)
 
     @_in_turn
-    async def leave(self, path: str, agreed: bool) -> Done:
+    async def leave(self, path: str) -> Done:
         folder = self._find_root(path)
-        if folder.keys.role is Role.OWNER and not agreed:
-            raise UserError(
-                f"this device holds the owner key of {folder.name}, and leaving forgets it: no other key can ever say "
-                "who else may have the folder",
-                f"swarm key --owner {folder.root} prints it; keep it, then leave with --yes",
-                EXIT_HELD,
-            )
         await self._node.halt_folder(folder)
         try:
             marked = await asyncio.to_thread(marker.remove, folder.root)
@@ -221,9 +218,12 @@ class Requests:
             raise UserError(
                 f"{folder.root} cannot be left: {error.strerror}", "see to its permissions, and try again"
             ) from error
-        await asyncio.to_thread(self._node.home.remove_folder, folder.keys.folder_id)
+        owned = folder.keys.role is Role.OWNER
+        kept = await asyncio.to_thread(self._node.home.remove_folder, folder.keys.folder_id, keep_key=owned)
         self._node.forget_folder(folder)
         notes = [f"{folder.name} is not shared here any more. Files and history stay in {folder.root}."]
+        if kept is not None:
+            notes.append(f"Its owner key, which only this device had, is kept in {kept}.")
         if not marked:
             notes.append(
                 f"Its disk is away: before {folder.root} is shared anew, remove .swarm/{marker.MARKER} from it."

@@ -15,3 +15,4 @@ class Dirty:
     directories: frozenset[str]  # something in them changed; a new directory comes with every directory below it
     closed: frozenset[str] = frozenset()  # files whose last writer closed, or that were moved in: content is complete
     overflow: bool = False  # events were lost or never come: everything may have changed, so scan it all
+    written: frozenset[str] = frozenset()  # of the closed ones, those that a writer closed: our own renames are none

@@ -101,6 +101,10 @@ class Exchange:
             and told.settled
         )
 
+    def hears_anybody(self) -> bool:
+        """Whether some member has said what it has: then it may be sent what it lacks."""
+        return any(told.heard for told in self.gossip.peers.values())
+
     def covers(self, peer: DeviceId) -> bool:
         """Whether we have taken in everything that the member's clock says it has."""
         told = self.gossip.peers.get(peer)

@@ -110,6 +110,11 @@ class Fetcher:
             self._queue[again.content] = None
         return assembly.chunks
 
+    def chunks_of(self, path: str) -> tuple[ChunkRef, ...]:
+        """Of the content that `path` waits for, as far as they are known."""
+        content = self._by_path.get(path)
+        return self._assemblies[content].chunks if content is not None else ()
+
     def temp_lost(self, path: str) -> None:
         """The temp was not what it should be when it was looked at: begin again."""
         content = self._by_path.get(path)

@@ -239,6 +239,8 @@ class Folder:
                 self._emit(Run(operations))
             self._sweep()
         self.ledger.seal()
+        if self.exchange.hears_anybody():
+            self.life.tell(self.ledger)
         self.intents.note()
         self.store.commit()
         if self._pending_barrier and self.observer.caught_up():

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from swarm.sync.files import Stat
 
 FILE_MODE, DIRECTORY_MODE = 0o644, 0o755  # of what comes from a disk without modes
+YOUNG_NS = 2_000_000_000  # a ctime that old was there before whoever closed the file a moment ago
 FIRST_BACKOFF = 0.05  # seconds; doubled each time a file changes under our eyes
 LAST_BACKOFF = 10.0
 
@@ -86,6 +87,12 @@ def unchanged(local: Local, stat: Stat) -> bool:
         and local.inode == stat.inode
         and local.mode == stat.mode
     )
+
+
+def hides_writes(stat: Stat, wall: int) -> bool:
+    """Whether a write to a file of this stat may have left it as it was: by a program that sets the old mtime, within
+    one tick of the clock that stamps ctime. `wall`: now, milliseconds since 1970."""
+    return abs(wall * 1_000_000 - stat.ctime_ns) < YOUNG_NS
 
 
 def same_content(local: Local, found: Found) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from swarm.ids import join_path, name_of, parent_of
+from swarm.ids import Kind, join_path, name_of, parent_of
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -24,6 +24,8 @@ class Held:
         return len(self._found)
 
     def put(self, path: str, found: Found) -> None:
+        if found.kind is not Kind.DIRECTORY:
+            self._drop(path)  # with what was below, where a directory was
         self._found[path] = found
         self._names[parent_of(path)].add(name_of(path))
 

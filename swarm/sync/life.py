@@ -2,7 +2,7 @@
 
 Two records with one dot are the one thing that the merge cannot make good by itself. They come of a database that was
 brought back, or copied together with the device's identity. It shows when a member knows more records of this life than
-this device does, or when a record of this life arrives that this device does not have: only its own key can have
+this device has told of, or when a record of this life arrives that this device does not have: only its own key can have
 signed that.
 """
 
@@ -53,12 +53,23 @@ class Life:
         if not self.may_write:
             return ""
         known = clock.get(ledger.origin, 0)
-        if known <= ledger.seq:
+        if known <= min(ledger.seq, self._told(ledger)):
             ledger.confirm(known)
             return ""
         if wall - self._last_birth < PAUSE_MS:
             return ""  # a member that makes up clocks shall not have us live a thousand lives
         return f"the index of this folder is an older copy of itself (life {short(ledger.origin)})"
+
+    def tell(self, ledger: Ledger) -> None:
+        """With this commit all of this life's records may go to whoever was heard. What a member knows beyond them,
+        this database never said, though it may have made as many records since."""
+        seq = ledger.seq.to_bytes(8, "big")
+        if self.may_write and self.store.get("told") != seq:
+            self.store.put("told", seq)
+
+    def _told(self, ledger: Ledger) -> int:
+        told = self.store.get("told")
+        return ledger.seq if told is None else int.from_bytes(told, "big")
 
     def begin(self, ledger: Ledger, wall: int) -> Introduction:
         """This device's own, in a new life."""
@@ -69,6 +80,8 @@ class Life:
         return self._introduced(incarnation)
 
     def _introduced(self, incarnation: int) -> Introduction:
+        if self.store.get("incarnation") != incarnation.to_bytes(8, "big"):
+            self.store.put("told", bytes(8))
         self.store.put("incarnation", incarnation.to_bytes(8, "big"))
         certificate = Certificate.issue(self._keys, self._device.id, Role.WRITE)
         return Introduction.issue(certificate, self._device, incarnation)

@@ -23,7 +23,7 @@ from swarm.index.version import context_of
 from swarm.sync.adoption import adopted
 from swarm.sync.databases import LAST_PAUSE, LONGEST_REST, REST, Databases, database_of, files_of
 from swarm.sync.events import Hash, ReadDatabase
-from swarm.sync.found import FIRST_BACKOFF, Found, is_text, only_inode_changed, told_mode, unchanged
+from swarm.sync.found import FIRST_BACKOFF, Found, hides_writes, is_text, only_inode_changed, told_mode, unchanged
 from swarm.sync.held import Held
 from swarm.sync.ignore import IgnoreRules
 from swarm.sync.ledger import Value
@@ -153,7 +153,6 @@ class Observer:
 
     def scanned(self, event: Scanned, now: float, wall: int) -> None:
         directory = event.directory
-        closed = self._listings.closed(directory)
         recursive = self._listings.listed(directory)
         self.cannot.pop(directory, None)
         if directory and self.rules.ignores(directory, True):
@@ -175,8 +174,7 @@ class Observer:
             if name not in event.entries:
                 self._lacks(join_path(directory, name), local, now, wall)
         for name, stat in event.entries.items():
-            path = join_path(directory, name)
-            self._present(path, stat, known.get(name), recursive, path in closed, now, wall)
+            self._present(join_path(directory, name), stat, known.get(name), recursive, now, wall)
         self._finish_walk()
 
     def scan_failed(self, event: ScanFailed, now: float) -> None:
@@ -324,22 +322,24 @@ class Observer:
         local = self.store.local(path)
         return any(known is not None and known.kind is Kind.DIRECTORY for known in (local, held))
 
-    def _present(
-        self, path: str, stat: Stat, local: Local | None, recursive: bool, closed: bool, now: float, wall: int
-    ) -> None:
+    def _present(self, path: str, stat: Stat, local: Local | None, recursive: bool, now: float, wall: int) -> None:
         if self.missing.forget(path, local):
             self._touched(path)  # whoever waits to know
         if local is None and not self._may_sync(path, stat):
             return
         if self.rules.ignores(path, stat.kind is Kind.DIRECTORY):
             return
-        if path in self._busy():
-            return  # our own operation; its result says what is there
+        written = path in self._listings.written
+        if path in self._busy():  # our own operation; its result says what is there, but for what hides behind it
+            if written:
+                self._listings.keep_written(path)
+                self._unread.setdefault(parent_of(path), (now + CONFIRM_WAIT, False))
+            return
         held = self._held.get(path)
         if stat.kind is Kind.DIRECTORY:
             if path not in self._unread:
                 self.cannot.pop(path, None)  # it was a file that could not be read
-            new = (local is None or local.kind is not Kind.DIRECTORY) and held is None
+            new = not self._is_directory(path)
             # Another inode: made anew under its old name. Known, or its removal would never find what it expects.
             if new or (local is not None and (local.mode != stat.mode or local.inode != stat.inode)):
                 self._observe(path, Found(stat, Kind.DIRECTORY, NO_CONTENT, ""), now, wall)
@@ -352,6 +352,8 @@ class Observer:
                 del self._files.waiting[path]
             self.cannot.pop(path, None)
             self.intents.looked(path)
+            if written and hides_writes(stat, wall):
+                self._files.consider(path, stat, now)
             return
         if local is None and self._was_moved(path, stat, now, wall):
             return
@@ -366,7 +368,7 @@ class Observer:
             backoff = waiting.backoff if waiting is not None else FIRST_BACKOFF
             self._files.consider(path, stat, now if old else now + REST, backoff, LONGEST_REST)
             return
-        due = now if closed or old or stat.kind is Kind.SYMLINK else now + QUIET
+        due = now if path in self._listings.closed or old or stat.kind is Kind.SYMLINK else now + QUIET
         due = due + NAMES_LAST if names_objects(path) and not old else due
         self._files.consider(path, stat, due, hashing.backoff if hashing else FIRST_BACKOFF)
 
@@ -448,12 +450,12 @@ class Observer:
             self.store.put_local(path, replace(found.local(local.installed), copy_of=local.copy_of))
             self._touched(path)
             return
+        if local is not None and local.kind is Kind.DIRECTORY and found.kind is not Kind.DIRECTORY:
+            self._delete_below(path, wall)  # where a file is, nothing can be below
         before = None if self.intents.looked(path) else local
         if (taken := adopted(self.ledger, path, found, before)) is not None:
             self.store.put_local(path, taken)
         else:
-            if local is not None and local.kind is Kind.DIRECTORY and found.kind is not Kind.DIRECTORY:
-                self._delete_below(path, wall)  # where a file is, nothing can be below
             if self.may_write:
                 if local is not None and local.copy_of:
                     local = self.ledger.settle_copy(path, local, wall)

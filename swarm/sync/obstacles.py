@@ -32,6 +32,7 @@ class Obstacles:
         self._traits = traits
         self._missing = missing
         self._waiting: defaultdict[str, dict[str, None]] = defaultdict(dict)  # a path -> who waits for it
+        self._unsure: defaultdict[str, dict[str, None]] = defaultdict(dict)  # what is missing -> who waits to know
 
     # -- who waits for whom
 
@@ -53,9 +54,19 @@ class Obstacles:
 
     # -- what is in the way
 
-    def unknown(self, path: str) -> str:
-        """`path`, or the directory above it, of which nobody knows yet what became of it; or ""."""
-        return self._missing(path)
+    def is_unknown(self, path: str) -> bool:
+        """Whether nobody knows yet what became of `path`, or of a directory above it."""
+        return self._missing(path) != ""
+
+    def waits_to_know(self, path: str) -> bool:
+        """The same; it is then to be looked at again as soon as it is known."""
+        if missing := self._missing(path):
+            self._unsure[missing][path] = None
+        return missing != ""
+
+    def take_known(self, path: str) -> Iterable[str]:
+        """Who waited to know what became of `path`; nobody as long as that is not known."""
+        return () if self._missing(path) == path else self._unsure.pop(path, ())
 
     def is_directory_here(self, path: str) -> bool:
         local = self.store.local(path)

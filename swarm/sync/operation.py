@@ -102,5 +102,6 @@ class Result:
     stat: Stat | None = None  # of what now is at the operation's path, as achieved; None when it was removed. FAILED
     # with one: it is there to be seen, and may not last
     history: str = ""  # where the file that was replaced or removed now is, or ""
+    spare: str = ""  # where in history the new file is as well, since it was seen before it had to give way; or ""
     why: str = ""  # a sentence, for FAILED
     permanent: bool = False  # FAILED: trying again will not help until something changes (a name impossible here)

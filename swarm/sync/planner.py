@@ -176,7 +176,7 @@ class Planner:
                     need = self._needs.get(path)
                     if need is None or self._is_busy(path):
                         continue
-                    if self.obstacles.unknown(path):
+                    if self.obstacles.is_unknown(path):
                         self.touch(path)  # it went missing in this very step
                     elif self.fetcher.reads(path):
                         held.append(path)
@@ -193,6 +193,8 @@ class Planner:
     def _look(self, path: str, entry: Entry | None) -> None:
         self._drop(path)
         self._failed.discard(path)
+        for waiter in self.obstacles.take_known(path):
+            self.touch(waiter)
         local = self.store.local(path)
         if local is None:
             self._unsettled.discard(path)
@@ -267,8 +269,7 @@ class Planner:
 
     def _make_ready(self, path: str, need: Need, local: Local | None) -> None:
         """Ready, or waiting for a parent, for children, for content, or to know what the user did."""
-        if unknown := self.obstacles.unknown(path):
-            self.obstacles.wait(unknown, path)
+        if self.obstacles.waits_to_know(path):
             return
         if need.entry is None or (local is not None and local.kind is Kind.DIRECTORY and not need.is_directory):
             if local is None or local.kind is not Kind.DIRECTORY or not self._has_children(path):
@@ -346,7 +347,7 @@ class Planner:
         if not record.size or not self._removals:
             return None
         for path in self.store.locals_with(record.content):
-            if path not in self._removals or self.obstacles.unknown(path):
+            if path not in self._removals or self.obstacles.is_unknown(path):
                 continue
             local = self.store.local(path)
             if local is not None and not local.copy_of:
@@ -447,6 +448,8 @@ class Planner:
             if isinstance(result.operation, MoveFile):
                 self._look_at(parent_of(result.operation.source))
         if isinstance(result.operation, InstallFile) and result.stat is None:
+            if result.spare:
+                self.store.put_chunks(result.spare, self.fetcher.chunks_of(path))
             self.fetcher.temp_lost(path)
         self._failed.add(path)
         pause = min(self._pauses.get(path, FIRST_RETRY / 2) * 2, LAST_RETRY)

@@ -96,10 +96,9 @@ def test_a_key_is_not_shown_and_a_merge_is_asked_for(talk: Talk) -> None:
     [
         (["join"], {"key: ": CTRL_C}),
         (["join", "-", "full"], {"key: ": f"{KEY}\n", "Merge? [y/N] ": CTRL_C}),
-        (["leave", "owned"], {"forget it? [y/N] ": CTRL_C}),
         (["status", "--watch"], {"nothing is shared yet": CTRL_C}),
     ],
-    ids=["key", "merge", "leave", "watch"],
+    ids=["key", "merge", "watch"],
 )
 def test_ctrl_c_is_clean_anywhere(talk: Talk, arguments: list[str], answers: dict[str, str]) -> None:
     talk("share", ".", answers={})  # so that a daemon runs

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,7 +14,7 @@ from tests.lab.meeting import DIRECT, meet, pair
 from tests.lab.nat import Kind
 from tests.lab.relay import Relay
 from tests.lab.size import some
-from tests.live.daemon import Daemon, until
+from tests.live.daemon import SWARM, Daemon, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,7 +78,10 @@ def test_a_mapped_port_is_told_and_given_back(internet: Internet, tmp_path: Path
             port = int(daemon.address.rpartition(":")[2])
             outside = f"{site.public}:{port}"
             until(lambda: outside in daemon.status()["device"]["listen"], "the mapped port is one of the addresses")
-            assert outside in daemon.share()
+            command = [*SWARM, "share", str(daemon.folder)]
+            shared = subprocess.run(command, env=daemon.environment, capture_output=True, text=True, timeout=60)
+            assert outside in shared.stdout
+            assert "from anywhere, since the router forwards that port" in shared.stderr
             mapping = examine(daemon)["facts"]["mapping"]
             assert mapping["external"] == [site.public, port]
             assert mapping["spoken"] == ("PCP" if speaks_pcp else "NAT-PMP")

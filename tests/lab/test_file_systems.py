@@ -66,7 +66,7 @@ def devices(anna_and_bob: tuple[Daemon, Daemon], tmp_path: Path) -> Iterator[tup
     yield anna_and_bob
     for daemon in anna_and_bob:  # so that the disk can be unmounted
         with suppress(AssertionError):
-            daemon.run("leave", str(daemon.folder), "--yes")
+            daemon.run("leave", str(daemon.folder))
 
 
 def in_step(*daemons: Daemon) -> None:

@@ -37,11 +37,11 @@ def begin(two: Pair, share: float = 0.25) -> float:
     begun = time.monotonic()
     big_file(two.anna.folder / "large", SIZE)
     until(lambda: two.bob.fetched() > SIZE * share, "the transfer is under way", PATIENCE)
+    assert two.bob.fetched() < SIZE * 0.8, "it was over before anything happened to it"
     return begun
 
 
 def finish(two: Pair) -> None:
-    assert two.bob.fetched() < SIZE, "it was over before anything happened to it"
     settle(two.anna, two.bob, timeout=PATIENCE + SIZE / 4e6)
 
 
@@ -62,10 +62,11 @@ def test_a_direct_way_that_dies_is_replaced_by_the_relay_and_comes_back(internet
         until(lambda: two.bob.fetched() > before + SIZE * 0.1, "it goes on over the relay", PATIENCE)
         two.sites[0].heal()
         healed = time.monotonic()
+        until(lambda: two.peer.get("route") in DIRECT, "direct again", PATIENCE)
+        back = time.monotonic() - healed
         finish(two)
         assert time.monotonic() - begun > SIZE / LIMIT - BURST, "a limit holds over QUIC, on every route"
-        until(lambda: two.peer.get("route") in DIRECT, "direct again", PATIENCE)
-        print(f"relayed {took:.2f} s after the cut, direct {time.monotonic() - healed:.1f} s after it healed")
+        print(f"relayed {took:.2f} s after the cut, direct {back:.1f} s after it healed")
         assert took < FAILOVER
         assert sessions(two) == 1
 

@@ -44,6 +44,12 @@ class Claims:
         if incarnation is not None:
             self.doubled.add(origin_of(device.id, int.from_bytes(incarnation, "big")))
 
+    def is_doubled(self, device: Device) -> bool:
+        """Whether it leads a life that another database leads too: a context that covers its dot covers the other's as
+        well, which nobody can tell apart. What is signed so may end in history."""
+        folder = device.folder
+        return folder is not None and folder.ledger.origin in self.doubled
+
     def signed(self, device: Device, record: Record) -> None:
         """It was committed."""
         self._check_dot(device, record.raw, "signed")

@@ -47,6 +47,8 @@ class Judgement:
         """Whether all have the same index, and nothing more can be done on the disks: where somebody lied, who may be
         waited for in vain, or two are one device, so that one of them is always left out. `needing`: though they may
         wait for content."""
+        if self.oracle.lies and any(self._is_at_work(device) for device in self.world.devices):
+            return False
         statuses = [device.folder.status() for device in self.world.devices if device.folder is not None]
         return len({status.root for status in statuses}) == 1 and all(
             status.settled
@@ -55,6 +57,16 @@ class Judgement:
             and not status.health
             and (needing or self.oracle.lies or not status.need_files)
             for status in statuses
+        )
+
+    def _is_at_work(self, device: Device) -> bool:
+        """Whether its disk is worked on, or waits for what somebody could give."""
+        if device.folder is None:
+            return False
+        held = {self.oracle.name_of(data) for data in self.oracle.everywhere()}
+        needed = [device.folder.ledger.visible(path) for path in device.folder.planner.needed_paths(1000)]
+        return bool(device.folder.planner.busy) or any(
+            entry is not None and entry.record is not None and entry.record.content in held for entry in needed
         )
 
     def judge(self) -> None:
@@ -99,7 +111,7 @@ class Judgement:
         if cannot and traits.symlinks and not (traits.folds_case or traits.folds_unicode or self.oracle.lies):
             self.oracle.convict(f"{device.name} cannot have {status.cannot[0]}")
         rivals = any(d.files.traits.folds_case or d.files.traits.folds_unicode for d in self.world.devices)
-        plain = any(not d.files.traits.symlinks for d in self.world.devices)
+        links = self._links() if any(not d.files.traits.symlinks for d in self.world.devices) else set()
         found = {}
         tree = self.oracle.tree(device)
         unmet = self._unmet() if self.oracle.lies or self.oracle.lost else set()
@@ -108,10 +120,19 @@ class Judgement:
                 continue
             if rivals and self._has_rival(path):
                 continue
-            if plain and kind is Kind.SYMLINK:
+            if path in links:
                 continue
             found[path] = (kind, data, node_at(device.files, path).mode if kind is Kind.FILE else 0)
         return found
+
+    def _links(self) -> set[str]:
+        """Where there should be a link. A disk that has none keeps what was there before."""
+        return {
+            path
+            for device in self.world.devices
+            for path, (kind, _) in self.oracle.tree(device).items()
+            if kind is Kind.SYMLINK
+        }
 
     def _unmet(self) -> set[str]:
         """Paths for which somebody waits for what only a liar has."""
@@ -151,6 +172,7 @@ class Judgement:
         """What its index says of its disk is true."""
         assert device.folder is not None
         unmet = self._unmet() if self.oracle.lost else set()  # where what was deleted waits for what comes in its place
+        unmet |= device.folder.planner.cannot.keys()  # or for what this disk cannot hold: it is told so
         for path, (kind, data) in self.oracle.tree(device).items():
             local = device.store.local(path)
             if local is None or local.kind is not kind:
@@ -177,8 +199,11 @@ class Judgement:
         noted = len(self.world.trace)
         changing = self.oracle.changing
         self.world.run(QUIET_SECONDS)
+        spoken = SPOKEN
+        if self.oracle.twins and self.oracle.lost:  # whoever comes back is asked once for what nobody has
+            spoken = SPOKEN | {"Fetch", "Data"}
         for kind, count in self.world.network.messages.items():
-            if kind not in SPOKEN and count > said.get(kind, 0) and not self.oracle.lies:
+            if kind not in spoken and count > said.get(kind, 0) and not self.oracle.lies:
                 self.oracle.convict(
                     f"no silence: {count - said.get(kind, 0)} times {kind}: {self.world.trace[noted:][:3]}"
                 )

@@ -24,13 +24,13 @@ from swarm.sync.operation import InstallFile, InstallLink, MakeDirectory, MoveFi
 from tests.simulation.claims import Claims
 from tests.simulation.due import Due
 from tests.simulation.judgement import Judgement
+from tests.simulation.setback import Setback
 from tests.simulation.witness import (
     HISTORY,
     TEMPS,
     all_of,
     changed_paths,
     content_of,
-    durable_contents,
     durable_node,
     named,
     node_at,
@@ -121,7 +121,7 @@ class Oracle:
     def user(self, device: Device) -> Iterator[None]:
         """What is done within it, a user does (or a crash, or whatever else is not ours)."""
         self.look(device)
-        before, metadata, inodes = self.tree(device), self._metadata(device), self._inodes(device)
+        before, metadata, inodes = self.tree(device), self.metadata(device), self._inodes(device)
         try:
             yield
         finally:
@@ -129,8 +129,8 @@ class Oracle:
             moved = self._inodes(device) - inodes  # be it the same bytes in another file
             self._watched[device.name].users |= {inode for _, inode in moved}
             self._acted(device, before, after)
-            self._touched(device, before, after, metadata)
-            self._remember(device)
+            self.touched(device, before, after, metadata)
+            self.remember(device)
 
     def _acted(self, device: Device, before: Tree, after: Tree) -> None:
         watched = self._watched[device.name]
@@ -162,16 +162,17 @@ class Oracle:
             kind, data = new
             watched.users.add(node_at(device.files, path).inode)
             if kind is Kind.FILE and isinstance(data, bytes):
-                self._wrote(device, path, data)
+                self.wrote(device, path, data)
             elif isinstance(data, str):
                 self.targets.add(data)
 
-    def _wrote(self, device: Device, path: str, data: bytes) -> None:
+    def wrote(self, device: Device, path: str, data: bytes) -> None:
         self.written.add(data)
         self.ended.discard((path, data))
         self.produced[path, data] += 1
         if data:
-            self.due[data] = Due.SOMEWHERE if below_git(path) or self.lies else Due.CURRENT
+            somewhere = below_git(path) or self.lies or (self.twins and self.claims.is_doubled(device))
+            self.due[data] = Due.SOMEWHERE if somewhere else Due.CURRENT
             self.origin_of.setdefault(data, f"{device.name} at {path}, {self.world.now - 1000:.3f}")
 
     def wrote_late(self, device: Device, before: bytes, data: bytes, inode: int) -> None:
@@ -186,88 +187,16 @@ class Oracle:
             self.origin_of.setdefault(data, f"{device.name} through a handle, {self.world.now - 1000:.3f}")
 
     def forgot(self, device: Device) -> None:
-        """Its database was lost, or is an old copy: everything on its disk is as if written now."""
-        self._remember(device)
-        for path, (kind, data) in self.tree(device).items():
-            if kind is Kind.FILE and isinstance(data, bytes):
-                self.produced[path, data] += 1
-                self.ended.discard((path, data))
-        for data in self.history(device) - set(self.contents(self.tree(device))):
-            if data in self.due:  # it may have given way to a version whose record only that database had
-                self.due[data] = Due.SOMEWHERE
-        watched = self._watched[device.name]
-        for path, _ in device.store.locals_below(""):  # what has gone since, it cannot tell from what a user deleted
-            if path not in watched.tree:
-                watched.removed[path] = self.world.now
-                watched.reappeared.pop(path, None)
+        Setback(self, device).forgot()
 
     @contextmanager
     def crash(self, device: Device) -> Iterator[None]:
-        """The power of its disk fails within it."""
-        self.look(device)
-        durable = durable_contents(device.files)
-        before, metadata = self.tree(device), self._metadata(device)
-        held = set(self.contents(before)) | self.history(device)
-        watched = self._watched[device.name]
-        installed = {path for path in before if node_at(device.files, path).inode not in watched.users}
-        yield
-        after = self.tree(device)
-        left = set(self.contents(after)) | self.history(device)
-        for gone in (held & durable & self.written) - left:
-            self.convict(f"{device.name}: a crash lost {named(gone)}, which was durable")
-        for path, (kind, data) in after.items():
-            torn = kind is Kind.FILE and data not in self.written and not self._from_a_liar(data)
-            if torn and node_at(device.files, path).inode not in watched.users:
-                self.convict(f"{device.name}: a crash left a torn file at {path}, which no user had written to")
-        elsewhere = self.everywhere(but=device)
-        for gone in held - left:
-            if gone in elsewhere and gone in self.due:
-                self.due[gone] = Due.SOMEWHERE
-            elif gone not in elsewhere:
-                self.due.pop(gone, None)  # nobody had made it durable, and nobody else has it
-                self.lossy = True
-        changed = changed_paths(before, after)
-        lasting = {  # a conflict copy goes with the version that it is of, and so when that is torn
-            data for path, (_, data) in after.items() if before.get(path) == after[path] and "(conflict " not in path
-        }
-        for path in changed:
-            if (old := before.get(path)) is None:
-                continue
-            if isinstance(old[1], bytes):
-                self.produced[path, old[1]] += 1
-                if old[1] in self.due and old[1] not in lasting:
-                    self.due[old[1]] = Due.SOMEWHERE  # nobody had made durable that it is here
-            if (new := after.get(path)) is None or new[0] is not old[0]:
-                watched.removed[path] = self.world.now
-                watched.reappeared.pop(path, None)
-        for path in changed:
-            new, old = after.get(path), before.get(path)
-            if new is None or new[0] is not Kind.FILE or not isinstance(new[1], bytes):
-                continue
-            owed = self.due.get(new[1])
-            self._wrote(device, path, new[1])
-            if path in installed or (old is None and path not in watched.removed) or self._is_known_at(device, path):
-                self._owe(new[1], owed)  # as if what did not last had never been done: it is wanted as before
-            if new[1] not in held and new[1] in self.due:
-                self.due[new[1]] = Due.SOMEWHERE  # torn, or old: a user has nothing of it
-                node_at(device.files, path).ctime_ns += 1  # else nobody could see it
-        self._touched(device, before, after, metadata)
-        self._remember(device)
+        with Setback(self, device).crash():
+            yield
 
-    def _is_known_at(self, device: Device, path: str) -> bool:
-        """Whether its database says of `path` what is there, so that a crash is nothing that it could see."""
-        local, node = device.store.local(path), node_at(device.files, path)
-        return local is not None and local.inode == node.inode and local.content == self.name_of(bytes(node.data))
-
-    def _owe(self, data: bytes, due: Due | None) -> None:
-        if due is None:
-            self.due.pop(data, None)
-        else:
-            self.due[data] = due
-
-    def _touched(self, device: Device, before: Tree, after: Tree, metadata: dict[str, tuple[int, int]]) -> None:
+    def touched(self, device: Device, before: Tree, after: Tree, metadata: dict[str, tuple[int, int]]) -> None:
         """Other permissions or another mtime, be it a user's or of a crash: a version with the same bytes."""
-        for path, values in self._metadata(device).items():
+        for path, values in self.metadata(device).items():
             data = after[path][1]
             if isinstance(data, bytes) and before.get(path) == after[path] and metadata.get(path) != values:
                 self.produced[path, data] += 1
@@ -297,7 +226,7 @@ class Oracle:
             return
         pending, watched.pending = watched.pending, ""
         old_tree, old_kept, old_ours, seen = watched.tree, watched.kept, watched.ours, watched.seen
-        self._remember(device)
+        self.remember(device)
         if not seen:
             return
         if ours_of(device.files) != old_ours:
@@ -309,7 +238,7 @@ class Oracle:
             kind, data = entry
             if path in watched.removed:
                 watched.reappeared.setdefault(path, self.world.now)
-            if kind is Kind.FILE and data not in self.written and not self._from_a_liar(data):
+            if kind is Kind.FILE and data not in self.written and not self.is_from_a_liar(data):
                 self.convict(f"{device.name}: {pending} put bytes at {path} that no user wrote: {named(data)}")
             if kind is Kind.SYMLINK and data not in self.targets and not self.lies:
                 self.convict(f"{device.name}: {pending} made a link at {path} that no user made")
@@ -320,7 +249,7 @@ class Oracle:
             if data in self.written and data in watched.visible:  # else it was a temp in its future place
                 self.convict(f"{device.name}: {pending} lost {named(data)}")
 
-    def _from_a_liar(self, data: object) -> bool:
+    def is_from_a_liar(self, data: object) -> bool:
         return self.lies and isinstance(data, bytes) and data.startswith(b"lie")
 
     def installing(self, device: Device) -> None:
@@ -359,10 +288,13 @@ class Oracle:
     def _excuse(self, device: Device, history: str) -> None:
         """A user was quicker: what had to stay in history counts there."""
         try:
-            data = bytes(node_at(device.files, history).data)
+            kept = {bytes(node_at(device.files, history).data)}
         except OSError:
             return
-        if data in self.due:
+        kept |= {
+            data for _, data in all_of(device.files, history).values() if isinstance(data, bytes)
+        }  # of a directory
+        for data in kept & self.due.keys():
             self.due[data] = Due.SOMEWHERE
 
     def stepped(self, device: Device) -> None:
@@ -443,7 +375,7 @@ class Oracle:
             known = self._names[data] = content_of(self.world.keys.chunk_key(), data)
         return known
 
-    def _remember(self, device: Device) -> None:
+    def remember(self, device: Device) -> None:
         watched = self._watched[device.name]
         watched.tree = self.tree(device)
         watched.kept = frozenset(self.history(device))
@@ -455,7 +387,7 @@ class Oracle:
     def tree(self, device: Device) -> Tree:
         return all_of(device.files)
 
-    def _metadata(self, device: Device) -> dict[str, tuple[int, int]]:
+    def metadata(self, device: Device) -> dict[str, tuple[int, int]]:
         nodes = {path: node_at(device.files, path) for path in self.tree(device)}
         return {path: (node.mode, node.mtime_ns) for path, node in nodes.items()}
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import errno
 import os
 
-import pytest
-
 from swarm.sync.files import Traits
 from tests.simulation.scenario import OLD_SECONDS, TEMPS, ahead, devices, join, judge, part, sneak
 
@@ -84,9 +82,8 @@ def test_an_edit_right_after_the_exchange_with_our_size_in_our_second_is_a_versi
     assert one.contents() == [b"mine!!"]
 
 
-@pytest.mark.xfail(strict=True, reason="such an edit is taken for what was installed: its mtime is not young")
 def test_an_edit_right_after_the_exchange_that_brings_our_time_back_is_a_version() -> None:
-    """Everything that a stat can say is as we installed it, except for what nobody knows beforehand: ctime."""
+    """Everything that a stat can say is as we installed it. Only the watcher tells that somebody closed it."""
     world, [one, other] = devices()
     one.write("a", b"first")
     world.settle()

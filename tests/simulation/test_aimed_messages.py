@@ -87,6 +87,29 @@ def test_an_old_database_that_signed_as_much_as_others_know_comes_to_rest_as_wel
     assert b"second, edited" in other.contents()
 
 
+def test_an_old_database_that_wrote_as_much_as_others_know_gives_no_dot_to_what_they_know_deleted() -> None:
+    """Its new record would be taken for the one that was deleted, and go with it."""
+    world, [one, other] = devices()
+    world.settle()
+    old = one.store.snapshot()
+    one.write("a", b"first")
+    world.settle()
+    other.remove("a")
+    world.run(5.0)
+    world.settle()
+    part(one, other)
+    one.stop()
+    one.store = old
+    assert world.oracle is not None
+    world.oracle.doubles = True
+    world.oracle.forgot(one)
+    one.write("a", b"second")
+    one.start()
+    world.run(3.0)
+    judge(world)
+    assert other.contents() == [b"second"]
+
+
 def test_a_lost_database_signs_nothing_for_what_others_have_as_well() -> None:
     world, [one, other] = devices()
     one.write("a", b"first")
@@ -104,6 +127,25 @@ def test_a_lost_database_signs_nothing_for_what_others_have_as_well() -> None:
     assert other.folder is not None
     assert other.folder.ledger.seq == 0
     assert other.folder.fetcher.fetched_bytes == 0
+
+
+def test_what_was_removed_before_anybody_was_heard_is_not_there() -> None:
+    """It was held for a member, and nobody may say that it is here."""
+    world, [one, other] = devices()
+    one.write("a", b"first")
+    world.settle()
+    part(one, other)
+    other.stop()
+    other.store = MemoryStore()
+    assert world.oracle is not None
+    world.oracle.forgot(other)
+    other.start()
+    world.run(5.0)
+    other.rename("a", "b")
+    world.run(5.0)
+    join(one, other)
+    judge(world)
+    assert one.contents() == [b"first", b"first"]
 
 
 def test_a_member_that_cannot_have_a_file_is_not_identical() -> None:

@@ -54,4 +54,4 @@ class Watch:
     def _tell_now(self) -> None:
         dirty, self.dirty = frozenset(self.dirty), set()
         closed, self._closed = frozenset(self._closed), set()
-        self.device.post(Dirty(dirty, closed))
+        self.device.post(Dirty(dirty, closed, written=closed))

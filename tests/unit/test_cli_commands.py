@@ -255,25 +255,6 @@ def test_every_help_ends_in_examples_that_can_be_typed(verb: str, capsys: pytest
         parser.parse_args(words[1:])
 
 
-@pytest.mark.parametrize(("answer", "left"), [("y\n", True), ("n\n", False)])
-def test_leaving_with_the_owner_key_is_agreed_to_on_a_terminal(
-    daemon: Callable[..., Answers],
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    answer: str,
-    left: bool,
-) -> None:
-    held = UserError("this device holds the owner key of Docs", "swarm key --owner prints it", EXIT_HELD)
-    fake = daemon(leave=[held, {"notes": ["Docs is not shared here any more."]}])
-    type_in(monkeypatch, answer, terminal_there=True)
-    assert main.main(["leave", str(tmp_path)]) == (0 if left else EXIT_HELD)
-    assert [arguments["agreed"] for _, arguments in fake.calls] == ([False, True] if left else [False])
-    said = capsys.readouterr().err
-    assert f"swarm key --owner {tmp_path} prints it" in said
-    assert "Leave, and forget it? [y/N] " in said
-
-
 def test_a_bug_is_one_line_and_a_traceback_only_on_request(
     daemon: Callable[..., Answers], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

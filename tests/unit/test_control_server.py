@@ -122,7 +122,7 @@ def test_what_changes_a_folder_reaches_its_method(place: Path) -> None:
         answers = await asyncio.to_thread(calls)
         assert answers[0] == {"name": "Docs", "path": "/d", "notes": ["leave is done"]}
         assert daemon.calls == [
-            ("leave", "/d", False),
+            ("leave", "/d"),
             ("move", "/d", "/e"),
             ("pause", "/d", 60.0),
             ("resume", "/d"),

@@ -119,6 +119,32 @@ def test_two_behind_one_node_find_each_other_at_once() -> None:
     play(scenario)
 
 
+def test_a_node_that_others_begin_at_finds_them_and_is_found_though_it_knows_nobody() -> None:
+    """A server at home that all other devices name, and that names none of them."""
+
+    async def scenario(stage: Stage) -> None:
+        home = stage.add(NODE)
+        home.announce(FOLDER)
+        anna = stage.add(ANNA)
+        anna.announce(FOLDER)
+        await asyncio.sleep(2.0)
+        assert await stage.found(anna) == {(Place(*NODE),)}
+        assert await stage.found(home) == {(Place(*ANNA),)}
+
+    play(scenario)
+
+
+def test_a_server_that_names_nobody_publishes_once_others_have_come() -> None:
+    async def scenario(stage: Stage) -> None:
+        first = stage.add(NODE, server=True)
+        first.announce(FOLDER)
+        second = stage.add(ANNA, server=True)
+        await asyncio.sleep(120.0)
+        assert len(second.store) == 1
+
+    play(scenario)
+
+
 def test_a_search_that_begins_before_anybody_answers_waits_a_little() -> None:
     async def scenario(stage: Stage) -> None:
         stage.add(NODE)
@@ -155,6 +181,21 @@ def test_midnight_hides_nobody() -> None:
             assert len(await stage.found(bob)) == 1
 
     play(scenario, 20_000.0 * DAY - 7_200)
+
+
+def test_a_clock_that_is_set_back_breaks_nothing() -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.add(NODE)
+        anna = stage.add(ANNA)
+        anna.announce(FOLDER)
+        await asyncio.sleep(2.0)
+        stage.begun -= 5 * 3_600
+        anna.moved()
+        await asyncio.sleep(3 * 3_600.0)
+        assert not any(task.done() for task in stage.tasks.values())
+        assert len(await stage.found(stage.add(BOB))) == 1
+
+    play(scenario)
 
 
 def test_who_moves_is_found_where_he_is_now() -> None:

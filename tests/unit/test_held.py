@@ -15,7 +15,7 @@ def found(inode: int, kind: Kind = Kind.FILE) -> Found:
 def test_it_comes_out_in_order_and_once() -> None:
     held = Held()
     for path in ("d/x", "d", "a"):
-        held.put(path, found(1))
+        held.put(path, found(1, Kind.DIRECTORY))
     assert [path for path, _ in held.take()] == ["a", "d", "d/x"]
     assert held.take() == []
     assert len(held) == 0
@@ -24,7 +24,7 @@ def test_it_comes_out_in_order_and_once() -> None:
 def test_what_a_listing_lacks_is_held_no_longer_nor_what_is_below() -> None:
     held = Held()
     for path in ("d", "d/e", "d/e/f", "d2", "x"):
-        held.put(path, found(1))
+        held.put(path, found(1, Kind.DIRECTORY))
     held.listed("d", {"e"})
     assert len(held) == 5
     held.listed("", {"d2", "x"})
@@ -38,3 +38,11 @@ def test_what_was_found_again_is_held_again() -> None:
     assert held.get("a") is None
     held.put("a", found(2))
     assert held.get("a") == found(2)
+
+
+def test_nothing_is_held_below_a_file() -> None:
+    held = Held()
+    for path in ("d", "d/e", "d/e/f"):
+        held.put(path, found(1, Kind.DIRECTORY))
+    held.put("d", found(2))
+    assert [path for path, _ in held.take()] == ["d"]

@@ -252,6 +252,15 @@ def test_the_home_is_never_shared(opened: Home, tmp_path: Path) -> None:
     assert opened.folders() == []
 
 
+def test_a_key_that_is_nowhere_else_outlives_its_folder(opened: Home, root: str) -> None:
+    opened.add_folder(ONE, KEY, root)
+    kept = opened.remove_folder(ONE, keep_key=True)
+    assert kept is not None
+    assert kept.read_text().strip() == KEY
+    assert (kept.stat().st_mode & 0o777, kept.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    assert opened.folders() == []
+
+
 def test_a_removed_folder_is_gone_and_can_be_added_again(opened: Home, root: str) -> None:
     opened.add_folder(ONE, KEY, root).database.write_text("index")
     opened.remove_folder(ONE)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from swarm.ids import Origin
+from swarm.ids import Kind, Origin
 from swarm.keys.chain import FolderKeys
 from swarm.keys.device import DeviceKey, origin_of
-from swarm.sync.ledger import Ledger
+from swarm.sync.ledger import Ledger, Value
 from swarm.sync.life import PAUSE_MS, Life
 from swarm.sync.memory_store import MemoryStore
 
@@ -49,3 +49,20 @@ def test_what_members_have_of_an_earlier_life_says_nothing_of_the_next() -> None
     store.put("confirmed", (50).to_bytes(8, "big"))
     living(store, incarnation=9)
     assert store.get("confirmed") is None
+
+
+def test_a_member_that_knows_what_was_never_told_knows_another_life_of_ours() -> None:
+    life, ledger = living(MemoryStore())
+    for path in ("a", "b"):
+        ledger.write(path, Value(Kind.DIRECTORY, mode=0o755), None, WALL)
+    assert life.check(ledger, {ledger.origin: 1}, WALL)
+    life.tell(ledger)
+    assert not life.check(ledger, {ledger.origin: 2}, WALL)
+
+
+def test_a_database_of_before_this_was_noted_has_told_all_that_it_has() -> None:
+    store = MemoryStore()
+    life, ledger = living(store)
+    ledger.write("a", Value(Kind.DIRECTORY, mode=0o755), None, WALL)
+    store.put("told", None)
+    assert not life.check(ledger, {ledger.origin: 1}, WALL)

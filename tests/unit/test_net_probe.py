@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from swarm.net.probe import PING, PONG, PROBE_BYTES, Prober, tag_of
@@ -44,3 +46,20 @@ def test_not_one_bit_of_a_probe_can_be_another() -> None:
         changed = bytearray(ping)
         changed[bit // 8] ^= 1 << bit % 8
         assert peer.read(bytes(changed)) is None
+
+
+def _known() -> dict[str, str]:
+    text = (Path(__file__).parent.parent / "vectors" / "probe.txt").read_text("utf-8")
+    return dict(line.split(" = ", 1) for line in text.splitlines() if line and not line.startswith("#"))
+
+
+def test_probes_are_the_known_ones() -> None:
+    known = {name: bytes.fromhex(value) for name, value in _known().items()}
+    dialler, listener = Prober(known["binding"], dialled=True), Prober(known["binding"], dialled=False)
+    transaction = known["transaction"]
+    assert dialler.tag == listener.tag == known["tag"]
+    assert dialler.ping(transaction) == known["ping"]
+    assert listener.read(known["ping"]) == (False, transaction, None)
+    for name, seen in (("pong4", ("192.0.2.7", 47474)), ("pong6", ("2001:db8::7", 47474)), ("pong_relayed", None)):
+        assert listener.pong(transaction, seen) == known[name]
+        assert dialler.read(known[name]) == (True, transaction, seen)

@@ -56,14 +56,16 @@ class Recorded:
         self.written = bytearray()
         self.available = available
         self.closed = False
+        self.begun = asyncio.Event()
 
     async def read(self, limit: int) -> bytes:
         data, self.available = self.available[:limit], self.available[limit:]
         return data
 
     async def write(self, data: bytes) -> None:
-        await asyncio.sleep(0)
         self.written += data
+        self.begun.set()
+        await asyncio.sleep(0)
 
     def close(self) -> None:
         self.closed = True
@@ -80,6 +82,37 @@ def test_writers_of_one_lane_do_not_interleave() -> None:
     asyncio.run(scenario())
     assert inner.written == b"".join(bytes([number]) * 150_000 for number in range(3))
     assert inner.closed
+
+
+def test_a_writer_that_is_cancelled_leaves_no_half_of_a_message() -> None:
+    inner = Recorded()
+
+    async def scenario() -> None:
+        lane = LimitedLane(inner, up=Bucket(100_000))
+        writer = asyncio.create_task(lane.write(bytes(300_000)))
+        await inner.begun.wait()
+        writer.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await writer
+
+    asyncio.run(scenario())
+    assert len(inner.written) == 300_000
+
+
+def test_a_writer_that_is_cancelled_before_its_turn_writes_nothing() -> None:
+    inner = Recorded()
+
+    async def scenario() -> None:
+        bucket = Bucket(16_000)
+        bucket.spend(1_000_000, asyncio.get_running_loop().time())
+        writer = asyncio.create_task(LimitedLane(inner, up=bucket).write(bytes(1000)))
+        await asyncio.sleep(0)
+        writer.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await writer
+
+    asyncio.run(scenario())
+    assert not inner.written
 
 
 @pytest.mark.parametrize("direction", ["up", "down"])

@@ -10,9 +10,11 @@ from swarm.net.probe import Prober
 from swarm.net.routes import (
     BURNT,
     GRACE,
+    HEALING_PAUSE,
     HUNT_AGAIN,
     HUNT_PAUSE,
     HUNT_SECONDS,
+    LEAD,
     MAX_HOPS,
     MAX_PINGS,
     SLOWEST_PAUSE,
@@ -117,13 +119,16 @@ def test_a_link_whose_straight_way_dies_is_relayed_within_two_seconds() -> None:
     died = world.now
     talk(world, 2.0)
     for side in (world.a, world.b):
-        assert side.used[-1][1].failed
         assert isinstance(side.routes.active, Channel)
-        assert side.used[-1][0] - died < 1.0
+        assert side.used[0][1].failed
+        assert side.used[0][0] - died < 1.0
 
 
 def test_who_only_acknowledges_follows_to_the_relay_too() -> None:
     world = World("none", "none", relayed=False)
+    for step in range(40):
+        world.a.say(f"before {step}")
+        world.run(0.05)
     world.cut.add("straight")
     died = world.now
     for step in range(40):
@@ -140,10 +145,13 @@ def test_it_goes_back_when_the_straight_way_heals_and_not_a_moment_of_silence_pa
     world.meet()
     talk(world, 1.0)
     world.cut.add("straight")
-    talk(world, 5.0)
+    talk(world, 60.0)
     assert ranks(world) == {Rank.RELAYED}
+    before = len(world.a.sent)
+    talk(world, 10 * HEALING_PAUSE)
+    assert 9 <= len(world.a.sent) - before <= 11 * len(world.a.routes.known)
     world.cut.clear()
-    talk(world, SLOWEST_PAUSE + 1)
+    talk(world, HEALING_PAUSE + 1)
     assert ranks(world) == {Rank.PUNCHED}
 
 
@@ -190,7 +198,8 @@ def test_after_a_burst_the_relay_is_asked_once() -> None:
 def test_a_link_at_rest_is_not_suspect() -> None:
     world = World("none", "none")
     world.meet()
-    world.run(1.0)
+    talk(world, 1.0)
+    world.run(0.1)
     before = len(world.a.sent)
     world.run(3600.0)
     assert len(world.a.sent) == before
@@ -220,9 +229,11 @@ def test_udp_at_a_relay_is_better_than_tcp_there() -> None:
     assert world.a.routes.rank is world.b.routes.rank is Rank.RELAYED
 
 
-def lone(hop: Channel | tuple[str, int] = ("192.0.2.1", 1)) -> Routes:
+def lone(hop: Channel | tuple[str, int] = ("192.0.2.1", 1), *, dialled: bool = True) -> Routes:
     serial = iter(range(1 << 30))
-    return Routes(Prober(BINDING, dialled=True), hop, random=lambda n: next(serial).to_bytes(n, "big"), own=lambda: ())
+    return Routes(
+        Prober(BINDING, dialled=dialled), hop, random=lambda n: next(serial).to_bytes(n, "big"), own=lambda: ()
+    )
 
 
 def test_probes_of_others_and_our_own_are_nothing() -> None:
@@ -239,10 +250,10 @@ def test_probes_of_others_and_our_own_are_nothing() -> None:
 RELAY = Channel(bytes(32), 1, "udp")
 
 
-def pong(ping: object) -> bytes:
+def pong(ping: object, *, dialled: bool = False) -> bytes:
     """The peer's answer to a ping of ours."""
     assert isinstance(ping, Send)
-    return Prober(BINDING, dialled=False).pong(ping.data[9:17], None)
+    return Prober(BINDING, dialled=dialled).pong(ping.data[9:17], None)
 
 
 def test_a_pong_from_elsewhere_than_its_ping_went_is_nothing() -> None:
@@ -294,6 +305,21 @@ def test_a_place_that_is_told_no_more_is_pinged_no_more() -> None:
     assert {effect.hop for effect in effects if isinstance(effect, Send)} == {("192.0.2.8", 8)}
 
 
+def test_of_equals_the_dialler_chooses_and_the_other_follows() -> None:
+    world = World("blocked", "blocked")
+    mine, theirs = Channel(b"m" * 32, 1, "udp"), Channel(b"t" * 32, 2, "udp")
+    world.channels |= {mine, theirs}
+    for side, channel in ((world.a, mine), (world.b, theirs)):
+        side.routes.moved(channel, world.now)
+        side.act(side.routes.add(mine, world.now))
+        side.act(side.routes.add(theirs, world.now))
+    talk(world, 2.0)
+    assert world.a.routes.active == world.b.routes.active == mine
+    before = len(world.a.sent) + len(world.b.sent)
+    talk(world, 10.0)
+    assert len(world.a.sent) + len(world.b.sent) == before, "and there is peace"
+
+
 def test_what_has_failed_is_not_gone_back_to_at_once() -> None:
     world = World("none", "none")
     world.meet()
@@ -322,6 +348,18 @@ def test_of_several_that_answer_the_best_is_used() -> None:
     assert Use(good, failed=True) in routes.turn(1.0 + GRACE)
 
 
+def test_a_peer_that_was_merely_busy_is_not_left() -> None:
+    routes = lone()
+    channel = Channel(b"u" * 32, 2, "udp")
+    routes.add(channel, 0.0)
+    routes.sent(0.0)
+    pings = [effect for effect in routes.turn(0.5) if isinstance(effect, Send)]
+    for ping in sorted(pings, key=lambda ping: ping.hop == routes.active):
+        assert routes.probe(pong(ping), ping.hop, 1.2) == []
+    routes.turn(1.2 + LEAD)
+    assert routes.active == ("192.0.2.1", 1)
+
+
 def test_another_relay_is_worth_it_when_it_is_much_quicker() -> None:
     for trip, worth in ((0.080, False), (0.030, True)):
         routes = lone(RELAY)
@@ -329,6 +367,31 @@ def test_another_relay_is_worth_it_when_it_is_much_quicker() -> None:
         other = Channel(b"s" * 32, 2, "udp")
         (ping,) = routes.add(other, 0.0)
         assert (routes.probe(pong(ping), other, trip) == [Use(other, failed=False)]) == worth
+
+
+def test_who_was_dialled_does_not_choose_among_equals() -> None:
+    routes = lone(RELAY, dialled=False)
+    routes.known[RELAY].round_trip = 0.100
+    other = Channel(b"s" * 32, 2, "udp")
+    (ping,) = routes.add(other, 0.0)
+    assert routes.probe(pong(ping, dialled=True), other, 0.001) == []
+
+
+def test_a_peer_that_stays_with_the_relay_for_no_reason_costs_a_few_pings_a_second() -> None:
+    routes = lone()
+    channel = Channel(b"u" * 32, 2, "udp")
+    routes.add(channel, 0.0)
+    doubts = 0
+    for step in range(1000):
+        now = 1.0 + step / 100
+        before = routes.failing
+        effects = routes.heard(channel, now)
+        doubts += routes.failing and not before
+        for ping in effects:
+            if isinstance(ping, Send) and ping.hop == routes.active:
+                routes.probe(pong(ping), ping.hop, now)
+    assert doubts == 10
+    assert routes.rank is Rank.DIRECT
 
 
 def test_a_peer_that_was_followed_is_as_direct_as_before() -> None:

@@ -305,6 +305,17 @@ def test_short_reads_and_writes_are_continued(files: SafeFileSystem, monkeypatch
     writer.close()
 
 
+def test_a_disk_that_writes_nothing_and_names_no_error_is_not_asked_for_ever(
+    files: SafeFileSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = os.pwrite
+    monkeypatch.setattr(os, "pwrite", lambda fd, data, offset: 0 if offset else write(fd, data[:4], offset))
+    writer = files.create("f")
+    with pytest.raises(OSError, match="no more"):
+        writer.write_at(0, b"0123456789")
+    writer.close()
+
+
 def test_an_mtime_that_no_kernel_holds_is_an_oserror(files: SafeFileSystem) -> None:
     writer = files.create("f")
     for attempt in (1 << 100, -(1 << 100)):

@@ -68,6 +68,14 @@ def test_a_written_file_makes_its_directory_dirty_and_is_closed(told: Told) -> N
     assert told.look() == Dirty(frozenset({"a", ""}), frozenset({"a/f", "g"}))
 
 
+def test_a_file_that_was_moved_in_was_not_written(told: Told) -> None:
+    (told.root / "a/f").write_bytes(b"x")
+    (told.root / "a/f").rename(told.root / "g")
+    told.watcher.flush(5)
+    assert frozenset().union(*(dirty.written for dirty in told.said)) == {"a/f"}
+    assert frozenset().union(*(dirty.closed for dirty in told.said)) == {"a/f", "g"}
+
+
 def test_a_file_still_being_written_is_not_closed(told: Told) -> None:
     with (told.root / "a/f").open("wb") as file:
         file.write(b"x")
@@ -253,7 +261,8 @@ def test_more_events_than_the_kernel_queues_are_an_overflow(tmp_path: Path) -> N
     said.clear()
     (tmp_path / "lost/deep/f").write_bytes(b"x")
     watching.flush(5)
-    assert said == [Dirty(frozenset({"lost/deep"}), frozenset({"lost/deep/f"}))]
+    deep = frozenset({"lost/deep/f"})
+    assert said == [Dirty(frozenset({"lost/deep"}), deep, written=deep)]
     watching.stop()
 
 

@@ -11,16 +11,16 @@ import asyncio
 import contextlib
 import logging
 import os
-import socket
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from swarm.discovery.dht.contact import Contact, Scope, scope, version
+from swarm.discovery.dht.names import Names
 from swarm.discovery.dht.overlay import Overlay
 from swarm.discovery.dht.place import Place
 from swarm.discovery.dht.protocol import Protocol
-from swarm.discovery.dht.provider import DayKeys, days_near
+from swarm.discovery.dht.provider import MAX_SKEW, DayKeys, check, days_near
 from swarm.discovery.dht.standing import Standing
 from swarm.discovery.dht.store import ProviderStore
 from swarm.errors import Integrity
@@ -49,6 +49,7 @@ PATIENCE: Final = 5.0  # seconds that a search waits for the first node
 PUBLISHERS: Final = 4  # folders that are published at a time
 MAX_BOOTSTRAP: Final = 64  # addresses to begin at; the configuration's are never pushed out
 GREETED: Final = 32  # remembered nodes that are tried at a time
+OURSELVES: Final = b""  # the network that our own records come from
 BOTH: Final = (4, 6)
 
 
@@ -109,6 +110,7 @@ class Dht:
         self._hinted: dict[Address, None] = {}
         self._announced: dict[bytes, _Announced] = {}
         self._publish_now, self._up = asyncio.Event(), asyncio.Event()
+        self._names = Names(self._greet_all)
         self.store = ProviderStore()
         self.sides: dict[int, Side] = {}
         known = {version(host): (host, port) for host, port in public}
@@ -132,6 +134,7 @@ class Dht:
             async with asyncio.TaskGroup() as group:
                 for side in self.sides.values():
                     group.create_task(self._keep_up(side))
+                group.create_task(self._names.run())
                 group.create_task(self._publish())
                 group.create_task(self._save_now_and_then())
         finally:
@@ -146,8 +149,7 @@ class Dht:
             if len(self._hinted) > MAX_BOOTSTRAP:
                 del self._hinted[next(iter(self._hinted))]
         if fresh:
-            for side in self.sides.values():
-                side.greet.set()
+            self._greet_all()
 
     def announce(self, discovery_key: bytes) -> None:
         """Publishes where this device is to members of the folder, from now on."""
@@ -169,16 +171,20 @@ class Dht:
 
     async def find(self, discovery_key: bytes, on_found: Callable[[tuple[Place, ...]], None]) -> int:
         """Searches the members of a folder; `on_found` gets the places of each as they come. How many there were."""
+        latest: dict[tuple[int, bytes], int] = {}
+        days = [DayKeys.derive(discovery_key, day) for day in days_near(self._wall())]
+        takers = [(keys, self._taker(keys, latest, on_found)) for keys in days]
+        for keys, take in takers:  # we may be the node that others have brought theirs to
+            for record in self.store.records(keys.topic, self._wall()):
+                take(record)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE):
                 await self._up.wait()
-        latest: dict[tuple[int, bytes], int] = {}
         async with asyncio.TaskGroup() as group:
-            for day in days_near(self._wall()):
-                keys = DayKeys.derive(discovery_key, day)
+            for keys, take in takers:
                 for side in self.sides.values():
                     if side.overlay.is_up:
-                        group.create_task(self._search(side.overlay, keys, latest, on_found))
+                        group.create_task(side.overlay.search(keys.public_key, take))
         return len(latest)
 
     def observed(self) -> tuple[Address, ...]:
@@ -203,13 +209,13 @@ class Dht:
 
     # -- finding
 
-    async def _search(
+    def _taker(
         self,
-        overlay: Overlay,
         keys: DayKeys,
         latest: dict[tuple[int, bytes], int],
         on_found: Callable[[tuple[Place, ...]], None],
-    ) -> None:
+    ) -> Callable[[Record], None]:
+        """What is done with each record of a day; `latest`: when those were issued that were told already."""
         own = keys.slot(self._device) if self._device is not None else b""
 
         def take(record: Record) -> None:
@@ -224,7 +230,7 @@ class Dht:
             if places:
                 on_found(places)
 
-        await overlay.search(keys.public_key, take)
+        return take
 
     # -- being there
 
@@ -235,12 +241,12 @@ class Dht:
         while True:
             side.greet.clear()
             overlay = side.overlay
-            wanted = await self._resolved(side)
+            wanted = self._names.addresses([*self._configured, *self._hinted], side.version)
             fresh = await overlay.greet(wanted, anchors=True)
             if not overlay.is_up and known:
                 some, known = known[:GREETED], known[GREETED:] + known[:GREETED]
                 fresh += await overlay.greet(some, anchors=False)
-            if fresh:
+            if fresh or (overlay.is_up and not self._up.is_set()):  # or others have begun at us
                 self._up.set()
                 self._publish_all()
                 self._on_up()
@@ -266,19 +272,9 @@ class Dht:
             target = targets.pop(int.from_bytes(self._random(4), "big") % len(targets))
             await overlay.approach(target)
 
-    async def _resolved(self, side: Side) -> list[Address]:
-        """Where to begin, as addresses of this family."""
-        found: dict[Address, None] = {}
-        for host, port in [*self._configured, *self._hinted]:
-            if scope(host) is not Scope.NOWHERE:
-                if version(host) == side.version:
-                    found[host, port] = None
-                continue
-            family = socket.AF_INET if side.version == 4 else socket.AF_INET6
-            with contextlib.suppress(OSError, UnicodeError):
-                for entry in await self._loop.getaddrinfo(host, port, family=family, type=socket.SOCK_DGRAM):
-                    found[str(entry[4][0]), port] = None
-        return [address for address in found if scope(address[0]) is not Scope.NOWHERE]
+    def _greet_all(self) -> None:
+        for side in self.sides.values():
+            side.greet.set()
 
     # -- being found
 
@@ -299,13 +295,13 @@ class Dht:
         while True:
             now = self._loop.time()
             due = [key for key, announced in self._announced.items() if announced.due <= now]
-            if due and self._up.is_set():
+            if due:
                 gate = asyncio.Semaphore(PUBLISHERS)
                 async with asyncio.TaskGroup() as group:
                     for key in due:
                         group.create_task(self._publish_one(key, gate))
             moments = [announced.due for announced in self._announced.values()]
-            pause = min(moments, default=now + PUBLISH) - self._loop.time() if self._up.is_set() else PUBLISH
+            pause = min(moments, default=now + PUBLISH) - self._loop.time()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(SETTLE, pause)):
                     await self._publish_now.wait()
@@ -320,13 +316,15 @@ class Dht:
             # Before, not after: what changes while it is published is published again.
             # A random part less than an hour, so that not everybody comes at once.
             announced.due = self._loop.time() + PUBLISH * (1 - self._random(1)[0] / 256 / 5)
-            announced.issued = max(int(self._wall()), announced.issued + 1)
+            wall = int(self._wall())
+            announced.issued = max(wall, min(announced.issued + 1, wall + MAX_SKEW))  # the clock may be set back
             seen = [Place(*address) for address in self.observed()]
             places = [*seen, *self._places()]
             taken = 0
             for day in days_near(self._wall()):
                 keys = DayKeys.derive(discovery_key, day)
                 raw = keys.issue(self._device, places, announced.issued)
+                self._keep(keys, raw)
                 for side in self.sides.values():
                     if side.overlay.is_up:
                         taken += await side.overlay.publish(keys.public_key, raw)
@@ -334,8 +332,13 @@ class Dht:
             if taken:
                 announced.pause = PUBLISH_AGAIN
             else:
-                announced.due = self._loop.time() + announced.pause
+                announced.due = min(announced.due, self._loop.time() + announced.pause)
                 announced.pause = min(PUBLISH / 10, announced.pause * 2)
+
+    def _keep(self, keys: DayKeys, raw: bytes) -> None:
+        """Ours, too, is here for whoever begins at us."""
+        wall = self._wall()
+        self.store.put(keys.public_key, check(keys.public_key, raw, wall), OURSELVES, wall)
 
     # -- remembering
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from swarm.discovery.dht.provider import SLOT_BYTES
+from swarm.discovery.dht.provider import MAX_SKEW, SLOT_BYTES
 
 if TYPE_CHECKING:
     from swarm.discovery.dht.provider import Record
@@ -72,10 +72,9 @@ class ProviderStore:
         topic = self._topics.get(record.topic)
         held = topic.slots.get(record.slot) if topic is not None else None
         if held is not None:
-            if held.record.issued > record.issued:
+            if record.issued < held.record.issued <= wall + MAX_SKEW:  # beyond, the clock was set back since
                 return Outcome.OLDER
-            if held.record.issued < record.issued:
-                held.record = record
+            held.record = record
             self._share(held, network)
             return Outcome.STORED
         if topic is not None and len(topic.slots) >= MAX_SLOTS:
@@ -97,6 +96,11 @@ class ProviderStore:
         live = sorted(slot for slot, held in known.slots.items() if slot > after and held.record.expires > wall)
         chosen = tuple(known.slots[slot].record.raw for slot in live[:most])
         return Page(known.public_key, chosen, len(live) > most)
+
+    def records(self, topic: bytes, wall: float) -> list[Record]:
+        """All that are good now, for ourselves."""
+        known = self._topics.get(topic)
+        return [held.record for held in known.slots.values() if held.record.expires > wall] if known is not None else []
 
     def sweep(self, wall: float) -> None:
         """Lets go of what has expired, at most once a minute."""

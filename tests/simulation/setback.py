@@ -1,0 +1,138 @@
+"""Setbacks: what a crash of a disk, or the loss of a database, makes of what is owed.
+
+To the device it is then as if its user had done what happened. The oracle must not expect more of it than it can see,
+and yet what was durable has to be there.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from swarm.ids import Kind
+from tests.simulation.due import Due
+from tests.simulation.witness import changed_paths, durable_contents, named, node_at
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.simulation.device import Device
+    from tests.simulation.oracle import Oracle
+
+TWICE = 2  # times that something was written, where it may come back after it was taken away
+
+
+@dataclass(frozen=True, slots=True)
+class Setback:
+    """Of one device, as its world's oracle sees it."""
+
+    oracle: Oracle
+    device: Device
+
+    def forgot(self) -> None:
+        """Its database was lost, or is an old copy: everything on its disk is as if written now."""
+        oracle, device = self.oracle, self.device
+        oracle.remember(device)
+        for path, (kind, data) in oracle.tree(device).items():
+            if kind is not Kind.FILE or not isinstance(data, bytes) or self._is_known_at(path):
+                continue
+            oracle.produced[path, data] += TWICE
+            if "(conflict " in path:
+                oracle.ended.add((path, data))  # it goes with what it is of
+            else:
+                oracle.ended.discard((path, data))
+        for data in oracle.history(device) - set(oracle.contents(oracle.tree(device))):
+            if data in oracle.due:  # it may have given way to a version whose record only that database had
+                oracle.due[data] = Due.SOMEWHERE
+        watched = oracle.watched(device)
+        removed = {entry for entry in oracle.ended if entry[0] in watched.removed}
+        oracle.ended -= {entry for entry in removed if self._is_live_elsewhere(*entry)}  # nobody else knew of it
+        names = {oracle.name_of(data): data for data in oracle.written}
+        for path, local in device.store.locals_below(""):
+            data = names.get(local.content, b"")
+            if watched.tree.get(path, (None, b""))[1] != data and data in oracle.due:
+                oracle.due[data] = Due.SOMEWHERE  # an old copy takes what is there for what a user put in its place
+        for path, _ in device.store.locals_below(""):  # what has gone since, it cannot tell from what a user deleted
+            if path not in watched.tree:
+                watched.removed[path] = oracle.world.now
+                watched.reappeared.pop(path, None)
+
+    def _is_live_elsewhere(self, path: str, data: bytes) -> bool:
+        """Whether another device has a version of these bytes there, and knows of nothing that came after it."""
+        oracle, device = self.oracle, self.device
+        for other in oracle.world.devices:
+            if other is device or other.folder is None:
+                continue
+            entry = other.folder.ledger.visible(path)
+            if entry is not None and entry.record is not None and entry.record.content == oracle.name_of(data):
+                return True
+        return False
+
+    @contextmanager
+    def crash(self) -> Iterator[None]:
+        """The power of its disk fails within it."""
+        oracle, device = self.oracle, self.device
+        oracle.look(device)
+        durable = durable_contents(device.files)
+        before, metadata = oracle.tree(device), oracle.metadata(device)
+        held = set(oracle.contents(before)) | oracle.history(device)
+        watched = oracle.watched(device)
+        installed = {path for path in before if node_at(device.files, path).inode not in watched.users}
+        yield
+        after = oracle.tree(device)
+        left = set(oracle.contents(after)) | oracle.history(device)
+        for gone in (held & durable & oracle.written) - left:
+            oracle.convict(f"{device.name}: a crash lost {named(gone)}, which was durable")
+        for path, (kind, data) in after.items():
+            torn = kind is Kind.FILE and data not in oracle.written and not oracle.is_from_a_liar(data)
+            if torn and node_at(device.files, path).inode not in watched.users:
+                oracle.convict(f"{device.name}: a crash left a torn file at {path}, which no user had written to")
+        elsewhere = oracle.everywhere(but=device)
+        for gone in held - left:
+            if gone in elsewhere and gone in oracle.due:
+                oracle.due[gone] = Due.SOMEWHERE
+            elif gone not in elsewhere:
+                oracle.due.pop(gone, None)  # nobody had made it durable, and nobody else has it
+                oracle.lossy = True
+        changed = changed_paths(before, after)
+        lasting = {  # a conflict copy goes with the version that it is of, and so when that is torn
+            data for path, (_, data) in after.items() if before.get(path) == after[path] and "(conflict " not in path
+        }
+        for path in changed:
+            if (old := before.get(path)) is None:
+                continue
+            if isinstance(old[1], bytes):
+                oracle.produced[path, old[1]] += TWICE
+                oracle.ended.add((path, old[1]))  # to the device it is as if its user had done that
+                if old[1] in oracle.due and old[1] not in lasting:
+                    oracle.due[old[1]] = Due.SOMEWHERE  # nobody had made durable that it is here
+            if (new := after.get(path)) is None or new[0] is not old[0]:
+                watched.removed[path] = oracle.world.now
+                watched.reappeared.pop(path, None)
+        for path in changed:
+            new, old = after.get(path), before.get(path)
+            if new is None or new[0] is not Kind.FILE or not isinstance(new[1], bytes):
+                continue
+            owed = oracle.due.get(new[1])
+            oracle.wrote(device, path, new[1])
+            if path in installed or (old is None and path not in watched.removed) or self._is_known_at(path):
+                self._owe(new[1], owed)  # as if what did not last had never been done: it is wanted as before
+            if new[1] not in held and new[1] in oracle.due:
+                oracle.due[new[1]] = Due.SOMEWHERE  # torn, or old: a user has nothing of it
+                node_at(device.files, path).ctime_ns += 1  # else nobody could see it
+        oracle.touched(device, before, after, metadata)
+        oracle.remember(device)
+
+    def _is_known_at(self, path: str) -> bool:
+        """Whether its database says of `path` what is there, so that a crash is nothing that it could see."""
+        oracle, device = self.oracle, self.device
+        local, node = device.store.local(path), node_at(device.files, path)
+        return local is not None and local.inode == node.inode and local.content == oracle.name_of(bytes(node.data))
+
+    def _owe(self, data: bytes, due: Due | None) -> None:
+        oracle = self.oracle
+        if due is None:
+            oracle.due.pop(data, None)
+        else:
+            oracle.due[data] = due
