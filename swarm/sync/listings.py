@@ -24,8 +24,10 @@ class Listings:
         self._out = out
         self._walking: dict[str, bool] = {}  # directories being listed; True: and all below
         self._again: dict[str, bool] = {}  # directories that changed while being listed
-        self._closed: defaultdict[str, set[str]] = defaultdict(set)  # by directory, until it was listed
-        self._written: defaultdict[str, set[str]] = defaultdict(set)  # the same
+        self.closed: set[str] = set()  # files of the directory listed last of which the watcher said so, and
+        self.written: set[str] = set()  # those of them that a writer closed
+        self._closed: defaultdict[str, set[str]] = defaultdict(set)  # by directory, until it is listed
+        self._written: defaultdict[str, set[str]] = defaultdict(set)
 
     def __len__(self) -> int:
         return len(self._walking)
@@ -34,25 +36,16 @@ class Listings:
         """What the watcher tells. Directories that cannot be named are not synced, so they are not listed either."""
         if event.overflow:
             self.scan("", recursive=True)
-        directories = sorted(filter(is_text, event.directories))
-        for path in event.closed:
-            if (directory := parent_of(path)) in event.directories and is_text(directory):
-                self._closed[directory].add(path)
-                if path in event.written:
-                    self._written[directory].add(path)
+        directories = list(filter(is_text, sorted(event.directories)))
+        for told, known in ((event.closed, self._closed), (event.written, self._written)):
+            for path in told:
+                if (directory := parent_of(path)) in event.directories and is_text(directory):
+                    known[directory].add(path)
         for directory in directories:
             self.scan(directory)
 
-    def closed(self, directory: str) -> set[str]:
-        """The files in it that nobody writes to any more; to be asked once for each listing."""
-        return self._closed.pop(directory, set())
-
-    def written(self, directory: str) -> set[str]:
-        """Those of them that were closed by somebody who wrote."""
-        return self._written.pop(directory, set())
-
     def keep_written(self, path: str) -> None:
-        """To be asked for with the next listing as well."""
+        """It was not the time to look at it: the next listing tells of it again."""
         self._written[parent_of(path)].add(path)
 
     def scan(self, directory: str, recursive: bool = False) -> None:
@@ -66,6 +59,7 @@ class Listings:
     def listed(self, directory: str) -> bool:
         """Here is its listing; whether all below it is to be listed as well."""
         recursive = self._walking.pop(directory, False)
+        self.closed, self.written = self._closed.pop(directory, set()), self._written.pop(directory, set())
         if directory in self._again:
             self.scan(directory, self._again.pop(directory))
         return recursive

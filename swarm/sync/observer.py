@@ -151,7 +151,6 @@ class Observer:
 
     def scanned(self, event: Scanned, now: float, wall: int) -> None:
         directory = event.directory
-        closed, written = self._listings.closed(directory), self._listings.written(directory)
         recursive = self._listings.listed(directory)
         self.cannot.pop(directory, None)
         if directory and self.rules.ignores(directory, True):
@@ -175,9 +174,7 @@ class Observer:
             if name not in event.entries:
                 self._lacks(join_path(directory, name), local, now, wall)
         for name, stat in event.entries.items():
-            path = join_path(directory, name)
-            hints = path in closed, path in written
-            self._present(path, stat, known.get(name), recursive, hints, now, wall)
+            self._present(join_path(directory, name), stat, known.get(name), recursive, now, wall)
         self._finish_walk()
 
     def scan_failed(self, event: ScanFailed, now: float) -> None:
@@ -312,24 +309,14 @@ class Observer:
         local = self.store.local(path)
         return any(known is not None and known.kind is Kind.DIRECTORY for known in (local, held))
 
-    def _present(
-        self,
-        path: str,
-        stat: Stat,
-        local: Local | None,
-        recursive: bool,
-        hints: tuple[bool, bool],
-        now: float,
-        wall: int,
-    ) -> None:
-        """A listing has it. `hints`: whether it was closed, and by somebody who wrote."""
-        closed, written = hints
+    def _present(self, path: str, stat: Stat, local: Local | None, recursive: bool, now: float, wall: int) -> None:
         if self.missing.forget(path, local):
             self._touched(path)  # whoever waits to know
         if local is None and not self._may_sync(path, stat):
             return
         if self.rules.ignores(path, stat.kind is Kind.DIRECTORY):
             return
+        written = path in self._listings.written
         if path in self._busy():  # our own operation; its result says what is there, but for what hides behind it
             if written:
                 self._listings.keep_written(path)
@@ -368,7 +355,7 @@ class Observer:
             backoff = waiting.backoff if waiting is not None else FIRST_BACKOFF
             self._files.consider(path, stat, now if old else now + REST, backoff, LONGEST_REST)
             return
-        due = now if closed or old or stat.kind is Kind.SYMLINK else now + QUIET
+        due = now if path in self._listings.closed or old or stat.kind is Kind.SYMLINK else now + QUIET
         due = due + NAMES_LAST if names_objects(path) and not old else due
         self._files.consider(path, stat, due, hashing.backoff if hashing else FIRST_BACKOFF)
 

@@ -42,11 +42,17 @@ def test_what_was_closed_is_known_once_and_forgotten_with_its_directory() -> Non
     """A program that makes and removes files all day must not fill the memory with their names."""
     listings = Listings(lambda _: None)
     for number in range(3):
-        listings.dirty(Dirty(frozenset({"d", "gone"}), frozenset({f"d/{number}", f"gone/{number}"})))
-    assert listings.closed("d") == {"d/0", "d/1", "d/2"}
-    assert listings.closed("d") == set()
+        closed = frozenset({f"d/{number}", f"gone/{number}"})
+        listings.dirty(Dirty(frozenset({"d", "gone"}), closed, written=frozenset({"d/1", "gone/1"})))
+    listings.listed("d")
+    assert (listings.closed, listings.written) == ({"d/0", "d/1", "d/2"}, {"d/1"})
+    listings.keep_written("d/1")
+    listings.listed("d")
+    assert (listings.closed, listings.written) == (set(), {"d/1"})
     listings.failed("gone")
-    assert listings.closed("gone") == set()
+    listings.listed("gone")
+    assert not listings.closed
+    assert not listings.written
 
 
 def test_a_directory_that_cannot_be_named_is_not_listed() -> None:
@@ -54,4 +60,5 @@ def test_a_directory_that_cannot_be_named_is_not_listed() -> None:
     listings = Listings(effects.append)
     listings.dirty(Dirty(frozenset({"bad-\udcff", "d/bad-\udcff/e", "f"}), frozenset({"bad-\udcff/x"})))
     assert effects == [Scan("f")]
-    assert listings.closed("bad-\udcff") == set()
+    listings.listed("bad-\udcff")
+    assert not listings.closed
