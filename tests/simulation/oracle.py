@@ -18,14 +18,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from tests.simulation.setback import Setback
-
 from swarm.ids import ContentId, Kind, Origin, parent_of
 from swarm.index.paths import below_git
 from swarm.sync.operation import InstallFile, InstallLink, MakeDirectory, MoveFile, Outcome, Remove, SetMetadata
 from tests.simulation.claims import Claims
 from tests.simulation.due import Due
 from tests.simulation.judgement import Judgement
+from tests.simulation.setback import Setback
 from tests.simulation.witness import (
     HISTORY,
     TEMPS,
