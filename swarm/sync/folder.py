@@ -254,7 +254,7 @@ class Folder:
 
     def start(self) -> None:
         """Asks for the first walk; the next step returns it."""
-        self.observer.start()
+        self.observer.rescan()
 
     def status(self) -> FolderStatus:
         cannot = {**self.observer.cannot, **self.planner.cannot}
