@@ -8,7 +8,7 @@ hide (its mtime and ctime are those of the write before): the engine reads a fil
 
 from __future__ import annotations
 
-from contextlib import suppress
+import errno
 from typing import TYPE_CHECKING
 
 from swarm.content.chunk import MIN_CHUNK, size_class_for
@@ -55,29 +55,40 @@ def read_database(
     """What belongs to a database, if none of it changed while all of it was read. `healthy`: see `scanner.scan`; for
     what is not there will be taken for deleted."""
     database, known = effect.database, dict(effect.known)
-    before = _stats(files, effect.paths)
-    results = []
-    for path, stat in before.items():
-        if path in known and unchanged(known[path], stat):
-            continue
-        result = read(files, Hash(path, stat), chunk_key)
-        if isinstance(result, HashFailed):
-            return DatabaseRead(database, failure=result)
-        results.append(result)
-    if why := healthy():
-        return DatabaseRead(database, failure=HashFailed(database, False, False, why))
-    if _stats(files, effect.paths) != before:
-        return DatabaseRead(database, failure=HashFailed(database, True, False, "it changed while it was read"))
+    try:
+        before = _stats(files, effect.paths)
+        results = []
+        for path, stat in before.items():
+            if stat.kind not in (Kind.FILE, Kind.SYMLINK) or (path in known and unchanged(known[path], stat)):
+                continue  # a directory, say, which has the name by chance
+            result = read(files, Hash(path, stat), chunk_key)
+            if isinstance(result, HashFailed):
+                return DatabaseRead(database, failure=result)
+            results.append(result)
+        if why := healthy():
+            return DatabaseRead(database, failure=HashFailed(database, False, False, why))
+        if _only_files(_stats(files, effect.paths)) != _only_files(before):
+            return DatabaseRead(database, failure=HashFailed(database, True, False, "it changed while it was read"))
+    except OSError as error:
+        return DatabaseRead(database, failure=_failed(database, error))
     return DatabaseRead(database, tuple(before), tuple(results))
 
 
 def _stats(files: FileSystem, paths: tuple[str, ...]) -> dict[str, Stat]:
-    """Of those that are there."""
+    """Of those that are there. Raises OSError where that cannot be told."""
     found = {}
     for path in paths:
-        with suppress(FileNotFoundError, NotADirectoryError):
+        try:
             found[path] = files.stat(path)
+        except OSError as error:
+            # A name that is too long once it ends like a journal's is not there either.
+            if not is_elsewhere(error) and error.errno != errno.ENAMETOOLONG:
+                raise
     return found
+
+
+def _only_files(stats: dict[str, Stat]) -> dict[str, Stat]:
+    return {path: stat for path, stat in stats.items() if stat.kind is not Kind.DIRECTORY}
 
 
 def same_content(files: FileSystem, path: str, stat: Stat, content: ContentId, chunk_key: bytes) -> bool:

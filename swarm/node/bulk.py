@@ -226,7 +226,7 @@ class Answerer:
         try:
             while True:
                 thread, effect = await self._serves.get()
-                batches = _Batches(sender.serve(thread.reading(), thread.chunk_key, effect.items), self._answer_bytes)
+                batches = _Batches(_content(thread, effect), self._answer_bytes)
                 last = False
                 while not last:
                     batch, last = await loop.run_in_executor(self._readers, batches.next)
@@ -248,12 +248,14 @@ class _Batches:
     def __init__(self, pieces: Iterator[tuple[bytes, bytes | None]], most: int) -> None:
         self._pieces = pieces
         self._most = most
-        self._held: tuple[bytes, bytes | None] | None = next(pieces, None)
+        self._held: tuple[bytes, bytes | None] | None = None
 
     def next(self) -> tuple[list[tuple[bytes, bytes | None]], bool]:
-        """Reads on until a Data is full. True: that was all."""
+        """Reads on until a Data is full. True: that was all. Nothing is read before: it may take as long as a disk."""
         batch: list[tuple[bytes, bytes | None]] = []
         size = 0
+        if self._held is None:
+            self._held = next(self._pieces, None)
         while self._held is not None:
             size += len(self._held[1] or b"")
             if batch and size > self._most:
@@ -261,6 +263,15 @@ class _Batches:
             batch.append(self._held)
             self._held = next(self._pieces, None)
         return batch, True
+
+
+def _content(thread: FolderThread, effect: Serve) -> Iterator[tuple[bytes, bytes | None]]:
+    """Read as it is taken. A folder that is being opened anew has nothing now: its lane goes on to answer."""
+    try:
+        files = thread.reading()
+    except Unavailable:
+        return iter([(item.identifier, item.data) for item in effect.items])
+    return sender.serve(files, thread.chunk_key, effect.items)
 
 
 def _folder(raw: bytes) -> FolderId:

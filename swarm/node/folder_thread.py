@@ -93,6 +93,7 @@ class FolderThread:
         self._watcher: Watcher | None = None
         self._stopping = False
         self._barrier = 0
+        self._look_at = 0.0  # when to look again for a disk that is away
 
     # -- from any thread
 
@@ -101,6 +102,11 @@ class FolderThread:
 
     def post(self, event: Event) -> None:
         self._inbox.put(event)
+
+    @property
+    def backlog(self) -> int:
+        """See Mailbox."""
+        return self._inbox.qsize()
 
     def stop(self, timeout: float) -> bool:
         """Ends after the current step. `timeout`: seconds to wait for it. Whether it has ended."""
@@ -234,13 +240,14 @@ class FolderThread:
         return folder
 
     def _work(self, folder: Folder, hands: Hands, store: SqliteStore) -> None:
-        self.failure = None
         wake: float | None = None
-        events: list[Event] = list(self._members.values())
+        # Who waits for a barrier waits still: the one that an engine before this one was told went with it.
+        events: list[Event] = [*self._members.values(), *([Barrier(self._barrier)] if self._barrier else [])]
         while not self._stopping:
             effects = folder.step(events, time.monotonic(), time.time_ns() // 1_000_000)
             wake = self._pass_on(effects, hands)
             self.status = folder.status()
+            self.failure = None  # now: until here the status was that of the engine before
             self._on_status(self)
             events = self._drain(wake, hands, store)
 
@@ -271,6 +278,7 @@ class FolderThread:
         events: list[Event] = []
         idle = False
         hands.tidy_now_and_then()
+        self._look_again(hands)
         while not events and not self._stopping:
             timeout = HEALTH_INTERVAL if hands.away else IDLE_CHECKPOINT
             if wake is not None:
@@ -280,11 +288,8 @@ class FolderThread:
             except queue.Empty:
                 if wake is not None and time.monotonic() >= wake:
                     return events
-                if hands.away:
-                    hands.look_again()
-                    if not hands.away:
-                        self._claim_it()  # it may be back as another disk, which somebody else has by now
-                else:
+                self._look_again(hands)
+                if not hands.away:
                     hands.healthy()  # what is mounted over a folder, or put in its place, makes no event
                     if not idle:
                         idle = True
@@ -295,6 +300,14 @@ class FolderThread:
             except queue.Empty:
                 break
         return events
+
+    def _look_again(self, hands: Hands) -> None:
+        """Is a disk that was away back? Looked at now and then, however much comes in meanwhile."""
+        if hands.away and time.monotonic() >= self._look_at:
+            self._look_at = time.monotonic() + HEALTH_INTERVAL
+            hands.look_again()
+            if not hands.away:
+                self._claim_it()  # it may be back as another disk, which somebody else has by now
 
     def _take(self, event: Event | Stop, events: list[Event]) -> None:
         match event:

@@ -14,4 +14,9 @@ class Mailbox(Protocol):
 
     identity: Identity
 
+    @property
+    def backlog(self) -> int:
+        """How many events nobody has taken yet."""
+        ...
+
     def post(self, event: Event) -> None: ...

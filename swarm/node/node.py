@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("swarm.node")
 
 READERS = 2  # threads that read content for peers
+STOP_LOOK = 1.0  # seconds between two looks at one that takes longer
 STOP_SECONDS = 20.0  # for a folder's thread to end where it is closed and the node lives on
 PAUSE_LOOK = 30.0  # seconds between two looks at the clock while a pause lasts
 SHUN_SECONDS = 30.0  # a member that broke the protocol stays out: it may be a bug of ours, or an old version
@@ -201,16 +202,29 @@ class Node:
         await asyncio.to_thread(preview.stop)
 
     async def halt_folder(self, folder: SharedFolder) -> None:
-        """Takes it out of each session and ends its thread. Raises UserError where the thread does not end."""
+        """Takes it out of each session and ends its thread. Raises UserError where that takes too long."""
         thread = folder.thread
         if thread is None:
             return
         for peer in self._open:
             peer.withdraw(folder.keys.folder_id)
         if not await asyncio.to_thread(thread.stop, STOP_SECONDS):
+            assert self._group is not None
+            self._group.create_task(self._replace(folder, thread))
             raise UserError(f"{folder.name} is busy and does not stop", "try again in a while; the log may say why")
         folder.thread, folder.last = None, thread.status
         self._notify_soon()
+
+    async def _replace(self, folder: SharedFolder, thread: FolderThread) -> None:
+        """It was told to end, and will, though whoever wanted that has given up: without another one the folder would
+        stand still."""
+        while not await asyncio.to_thread(thread.stop, STOP_LOOK):
+            pass
+        if folder.thread is thread:
+            folder.thread, folder.last = None, thread.status
+            if folder.paused_until is None:
+                self.start_folder(folder)
+            self._notify_soon()
 
     def forget_folder(self, folder: SharedFolder) -> None:
         """It was halted, and is not of this device any more."""

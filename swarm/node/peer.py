@@ -50,6 +50,11 @@ READ_BYTES = 256 << 10
 ASKING_LANES = 2  # so that small files need not queue behind a large one
 SLOW_ANSWER_SECONDS = 2  # of our limited rate in one Data: the peer gives up after a minute without one
 HANDSHAKE_TIMEOUT = 5.0  # seconds
+UNHEARD_BYTES = 4 << 20  # said on the control lane between two looks at whether folders keep pace with it
+UNHEARD_EVENTS = (
+    1024  # in a folder's inbox: two steps' worth. Beyond it nobody speaks on, or the inbox fills the memory
+)
+UNHEARD_PAUSE = 0.02  # seconds
 UNSENT_LIMIT = 64 << 20  # bytes for the control lane that the peer does not take: it is stuck, and is dropped
 
 
@@ -186,16 +191,30 @@ class Peer:
             start = self.session.start()
             if start:
                 await lane.write(start)
+            said = 0
             try:
                 while data := await lane.read(READ_BYTES):
+                    said += len(data)
                     for event in self.session.receive(data):
                         self._handle(event, group)
                         if isinstance(event, Authenticated):
                             limit.reschedule(None)
                     self.flush()
+                    if said > UNHEARD_BYTES:
+                        said = 0
+                        await self._until_heard()
             except TimeoutError:
                 raise Unavailable("it did not introduce itself in time") from None
         raise _Ended
+
+    async def _until_heard(self) -> None:
+        """Until its folders have kept pace. What is not read meanwhile, the link lets nobody send."""
+        while self._is_unheard():  # noqa: ASYNC110 - the inbox is another thread's, which signals nothing
+            await asyncio.sleep(UNHEARD_PAUSE)
+
+    def _is_unheard(self) -> bool:
+        inboxes = (self._inbox(folder) for folder in self._announced)
+        return any(inbox is not None and inbox.backlog > UNHEARD_EVENTS for inbox in inboxes)
 
     async def _send(self, lane: Lane) -> None:
         while True:

@@ -80,6 +80,11 @@ class PreviewThread:
     def post(self, event: Event) -> None:
         self._inbox.put(event)
 
+    @property
+    def backlog(self) -> int:
+        """See Mailbox."""
+        return self._inbox.qsize()
+
     def stop(self) -> None:
         """Ends it, and returns once its database is gone."""
         self._ending = True

@@ -102,7 +102,8 @@ def missing_for(report: FolderReport, *, device: str | None, peers: int, barrier
     if status.holding:
         missing.append("this device has not heard any member yet")
     elif status.barrier < barrier or status.scanning:
-        missing.append("this device is still looking at its files")
+        busy = f"{status.put_off} is written to all the time, and " if status.put_off else ""
+        missing.append(f"{busy}this device is still looking at its files")
     if status.need_files:
         missing.append(f"this device needs {_files(status.need_files)}")
     for member in status.members:
@@ -148,7 +149,7 @@ def folder_object(report: FolderReport) -> dict[str, Any]:
         "need_files": status.need_files if status else 0,
         "need_bytes": status.need_bytes if status else 0,
         "cannot": status.cannot_count if status and cannot else 0,
-        "cannot_paths": [{"path": path, "why": why} for path, why in cannot],
+        "cannot_paths": [{"path": _shown(path), "why": why} for path, why in cannot],
         "conflicts": status.conflicts if status else 0,
         "local_changes": status.local_changes if status else 0,
         "changed_paths": list(status.changed_paths) if status else [],
@@ -186,6 +187,11 @@ def _peer_objects(report: FolderReport) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _shown(path: str) -> str:
+    """A path as text: a name that is not UTF-8 with its strange bytes as \\xNN, for JSON has no word for them."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _files(count: int) -> str:

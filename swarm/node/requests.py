@@ -354,13 +354,18 @@ class Requests:
         missing = ["this device is still looking at its files"]
         try:
             async with asyncio.timeout(timeout):
-                barrier = await asyncio.to_thread(folder.thread.flush)
-                async with self._node.changed:
-                    while missing := missing_for(self._report(folder), device=device, peers=peers, barrier=barrier):
-                        await self._changed_or_hurried(folder.thread)
+                while self._node.folders.get(folder.keys.folder_id) is folder:
+                    thread = folder.thread  # after a pause or a move another, which knows no barrier; between, None
+                    barrier = await asyncio.to_thread(thread.flush) if thread is not None else 0
+                    async with self._node.changed:
+                        while folder.thread is thread and self._node.folders.get(folder.keys.folder_id) is folder:
+                            missing = missing_for(self._report(folder), device=device, peers=peers, barrier=barrier)
+                            if thread is not None and not missing:
+                                return Waited(True, ())
+                            await self._changed_or_hurried(thread)
         except TimeoutError:
             return Waited(False, tuple(missing))
-        return Waited(True, ())
+        raise UserError(f"{folder.name} is not shared here any more", "swarm status lists the folders", EXIT_NOT_FOUND)
 
     async def _until_met(self, folder: SharedFolder, device: str) -> None:
         """A name that nobody has is a slip. Raises UserError, unless somebody turns up who has it."""

@@ -254,7 +254,7 @@ class Folder:
 
     def start(self) -> None:
         """Asks for the first walk; the next step returns it."""
-        self.observer.start()
+        self.observer.rescan()
 
     def status(self) -> FolderStatus:
         cannot = {**self.observer.cannot, **self.planner.cannot}
@@ -297,6 +297,8 @@ class Folder:
                 self.archive.failed()
             case Scanned():
                 self.observer.scanned(event, now, wall)
+                if not event.entries:
+                    self.planner.emptied(event.directory)
             case ScanFailed():
                 self.observer.scan_failed(event, now)
             case Hashed():

@@ -1,14 +1,19 @@
-"""Listings: which directories are being listed, and whether with all below them. Pure."""
+"""Listings: which directories are being listed, whether with all below them, and what is known to be complete in them.
+Pure."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from swarm.ids import parent_of
 from swarm.sync.events import Scan
+from swarm.sync.found import is_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from swarm.sync.dirty import Dirty
     from swarm.sync.events import Effect
 
 
@@ -19,9 +24,29 @@ class Listings:
         self._out = out
         self._walking: dict[str, bool] = {}  # directories being listed; True: and all below
         self._again: dict[str, bool] = {}  # directories that changed while being listed
+        self.closed: set[str] = set()  # files of the directory listed last of which the watcher said so, and
+        self.written: set[str] = set()  # those of them that a writer closed
+        self._closed: defaultdict[str, set[str]] = defaultdict(set)  # by directory, until it is listed
+        self._written: defaultdict[str, set[str]] = defaultdict(set)
 
     def __len__(self) -> int:
         return len(self._walking)
+
+    def dirty(self, event: Dirty) -> None:
+        """What the watcher tells. Directories that cannot be named are not synced, so they are not listed either."""
+        if event.overflow:
+            self.scan("", recursive=True)
+        directories = list(filter(is_text, sorted(event.directories)))
+        for told, known in ((event.closed, self._closed), (event.written, self._written)):
+            for path in told:
+                if (directory := parent_of(path)) in event.directories and is_text(directory):
+                    known[directory].add(path)
+        for directory in directories:
+            self.scan(directory)
+
+    def keep_written(self, path: str) -> None:
+        """It was not the time to look at it: the next listing tells of it again."""
+        self._written[parent_of(path)].add(path)
 
     def scan(self, directory: str, recursive: bool = False) -> None:
         """Lists it; once more afterwards where it is being listed just now, for that may have passed what is new."""
@@ -34,6 +59,7 @@ class Listings:
     def listed(self, directory: str) -> bool:
         """Here is its listing; whether all below it is to be listed as well."""
         recursive = self._walking.pop(directory, False)
+        self.closed, self.written = self._closed.pop(directory, set()), self._written.pop(directory, set())
         if directory in self._again:
             self.scan(directory, self._again.pop(directory))
         return recursive
@@ -42,3 +68,5 @@ class Listings:
         """It could not be listed, and is not to be tried again at once."""
         self._walking.pop(directory, None)
         self._again.pop(directory, None)
+        self._closed.pop(directory, None)
+        self._written.pop(directory, None)

@@ -219,6 +219,7 @@ class MemoryStore:
 
     def local(self, path: str) -> Local | None:
         self._enter("read")
+        _check_text(path)
         return self._locals.get(path)
 
     def put_local(self, path: str, local: Local | None) -> None:
@@ -242,6 +243,7 @@ class MemoryStore:
         _set(self._locals, path, local)
 
     def locals_in(self, directory: str) -> dict[str, Local]:
+        _check_text(directory)
         return {name_of(path): self._locals[path] for path in sorted(self._children.get(directory, ()))}
 
     def locals_below(self, path: str) -> Iterator[tuple[str, Local]]:
@@ -309,7 +311,7 @@ def _check_text(path: str) -> None:
     try:
         path.encode()
     except UnicodeEncodeError as error:
-        raise Bug(f"a name that is not UTF-8 was about to be stored: {path!r}") from error
+        raise Bug(f"a name that is not UTF-8 was about to be looked up or stored: {path!r}") from error
 
 
 def _below(paths: list[str], path: str) -> tuple[int, int]:

@@ -81,13 +81,9 @@ class Observer:
         self._touched = touched
         self._traits = traits
         self._racy_ns = max(RACY_NS, 2 * traits.mtime_granularity_ns)
-        self._device_rules = device_rules
-        self._rules_by_directory: dict[str, str] = {}
         self.rules = IgnoreRules(True, {}, device_rules)
         self._listings = Listings(out)
         self._scan = self._listings.scan
-        self._closed: set[str] = set()
-        self._written: set[str] = set()
         self._files = Unread()
         self._databases = Databases()
         self.missing = Missing(store)
@@ -138,11 +134,8 @@ class Observer:
 
     # -- events
 
-    def start(self) -> None:
-        """The first walk over the whole folder."""
-        self._scan("", recursive=True)
-
     def rescan(self) -> None:
+        """Walks over the whole folder."""
         self._scan("", recursive=True)
 
     def look_at(self, directory: str) -> None:
@@ -154,12 +147,7 @@ class Observer:
         self._files.drop(path)
 
     def dirty(self, event: Dirty) -> None:
-        if event.overflow:
-            self._scan("", recursive=True)
-        self._closed |= event.closed
-        self._written |= event.written
-        for directory in sorted(event.directories):
-            self._scan(directory)
+        self._listings.dirty(event)
 
     def scanned(self, event: Scanned, now: float, wall: int) -> None:
         directory = event.directory
@@ -170,7 +158,9 @@ class Observer:
         if directory and not self._is_directory(directory):
             self._scan(parent_of(directory))  # its own parent tells what it is
             return
-        self._read_rules(directory, event.rules)
+        if (rules := self.rules.changed(directory, event.rules)) is not None:
+            self.rules = rules
+            self._scan(directory, recursive=True)
         above = f"{directory}/" if directory else ""
         for path in [path for path in self.cannot if path and path.startswith(above)]:
             name, _, below = path.removeprefix(above).partition("/")
@@ -222,16 +212,13 @@ class Observer:
         self._finish_walk(event.path)
 
     def hash_failed(self, event: HashFailed, now: float) -> None:
-        if event.gone:
+        replaced = event.stat is not None and event.stat.kind not in (Kind.FILE, Kind.SYMLINK)
+        if event.gone or (event.unsettled and replaced):
             self._files.reading.pop(event.path, None)
-            self._scan(parent_of(event.path))
+            self._scan(parent_of(event.path))  # there is nothing to read there any more
         elif event.unsettled:
-            if event.stat is not None and event.stat.kind not in (Kind.FILE, Kind.SYMLINK):
-                self._files.reading.pop(event.path, None)
-                self._scan(parent_of(event.path))  # there is nothing to read there any more
-            else:
-                # Its stat has changed, so the directory is read again; the pause grows with each vain attempt.
-                self._files.again(event.path, event.stat, now)
+            # Its stat has changed, so the directory is read again; the pause grows with each vain attempt.
+            self._files.again(event.path, event.stat, now)
         else:
             self._files.reading.pop(event.path, None)
             self.cannot[event.path] = event.why
@@ -276,11 +263,7 @@ class Observer:
     def database_read(self, event: DatabaseRead, now: float, wall: int) -> None:
         waiting = self._databases.reading.pop(event.database, [])
         if event.failure is not None:
-            for path in waiting:
-                self._files.again(path, None, now, LAST_PAUSE)
-            if not event.failure.unsettled:
-                self.hash_failed(event.failure, now)
-            return
+            return self._database_failed(event.failure, waiting, now)
         for result in event.files:
             self.hashed(result, now, wall)
         for path in waiting:
@@ -293,6 +276,19 @@ class Observer:
                 self.missing.forget(path, local)
                 self._delete(path, wall)
 
+    def _database_failed(self, failure: HashFailed, waiting: list[str], now: float) -> None:
+        if failure.unsettled:
+            for path in waiting:
+                self._files.again(path, None, now, LAST_PAUSE)
+                self._finish_first_walk(path)  # it may never rest; who waits for it goes on waiting
+            return
+        for path in waiting:  # one of them cannot be read, and without it the others are worth nothing
+            self._files.reading.pop(path, None)
+            self._unread.setdefault(parent_of(path), (now + UNREAD_AGAIN, False))
+        self.hash_failed(failure, now)
+        for path in waiting:
+            self._finish_walk(path)
+
     def release(self, now: float, wall: int) -> None:
         """A member was heard to the end: what was held becomes adoptions and records."""
         self.holding = False
@@ -302,18 +298,11 @@ class Observer:
     # -- the walk
 
     def _finish_walk(self, read: str = "") -> None:
-        for walk in (self._first_walk, self._asked):
-            walk.look(bool(self._listings), self._files.waiting, self._files.reading, read)
+        self._finish_first_walk(read)
+        self._asked.look(bool(self._listings), self._files.waiting, self._files.reading, read)
 
-    def _read_rules(self, directory: str, rules: str | None) -> None:
-        if self._rules_by_directory.get(directory) == rules:
-            return
-        if rules is None:
-            del self._rules_by_directory[directory]
-        else:
-            self._rules_by_directory[directory] = rules
-        self.rules = IgnoreRules(True, self._rules_by_directory, self._device_rules)
-        self._scan(directory, recursive=True)
+    def _finish_first_walk(self, read: str = "") -> None:
+        self._first_walk.look(bool(self._listings), self._files.waiting, self._files.reading, read)
 
     def _is_directory(self, path: str) -> bool:
         held = self._held.get(path)
@@ -323,18 +312,16 @@ class Observer:
     def _present(self, path: str, stat: Stat, local: Local | None, recursive: bool, now: float, wall: int) -> None:
         if self.missing.forget(path, local):
             self._touched(path)  # whoever waits to know
-        closed = path in self._closed
-        self._closed.discard(path)
         if local is None and not self._may_sync(path, stat):
             return
         if self.rules.ignores(path, stat.kind is Kind.DIRECTORY):
             return
-        written = path in self._written
+        written = path in self._listings.written
         if path in self._busy():  # our own operation; its result says what is there, but for what hides behind it
             if written:
+                self._listings.keep_written(path)
                 self._unread.setdefault(parent_of(path), (now + CONFIRM_WAIT, False))
             return
-        self._written.discard(path)
         held = self._held.get(path)
         if stat.kind is Kind.DIRECTORY:
             if path not in self._unread:
@@ -368,7 +355,7 @@ class Observer:
             backoff = waiting.backoff if waiting is not None else FIRST_BACKOFF
             self._files.consider(path, stat, now if old else now + REST, backoff, LONGEST_REST)
             return
-        due = now if closed or old or stat.kind is Kind.SYMLINK else now + QUIET
+        due = now if path in self._listings.closed or old or stat.kind is Kind.SYMLINK else now + QUIET
         due = due + NAMES_LAST if names_objects(path) and not old else due
         self._files.consider(path, stat, due, hashing.backoff if hashing else FIRST_BACKOFF)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from swarm.ids import Kind
 from swarm.sync.dirty import Dirty
+from swarm.sync.events import Scan
 from swarm.sync.files import Traits
 from tests.simulation.world import World, two_devices
 
@@ -20,6 +21,16 @@ def test_a_deleted_tree_with_ignored_files_stays_where_they_are_and_is_no_need()
     assert "d" not in one.tree()
     assert other.read("d/e/notes.swp") == b"ignored"
     assert "d/e/f.txt" not in other.tree()
+
+
+def test_a_directory_whose_name_is_not_utf8_is_not_looked_into_whatever_happens_there() -> None:
+    _, one, _ = two_devices()
+    assert one.folder is not None
+    told = Dirty(frozenset({"d/bad-\udcff/e", "bad-\udcff"}), frozenset({"bad-\udcff/f"}))
+    effects = one.folder.step([told, Dirty(frozenset({"d"}))], one.world.now, one.wall_ms())
+    listed = [effect.directory for effect in effects if isinstance(effect, Scan)]
+    assert "d" in listed
+    assert not [directory for directory in listed if "\udcff" in directory]
 
 
 def test_a_file_that_never_rests_does_not_hold_up_the_others() -> None:

@@ -503,6 +503,10 @@ def test_chunks_move_with_their_file(store: Store) -> None:
 
 def test_a_name_that_is_not_utf8_is_refused(store: Store) -> None:
     with pytest.raises(Bug):
+        store.local("\udcff")
+    with pytest.raises(Bug):
+        store.locals_in("\udcff")
+    with pytest.raises(Bug):
         store.put_local("\udcff", local())
     store.rollback()
     with pytest.raises(Bug):

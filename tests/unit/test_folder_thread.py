@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import os
 import queue
+import threading
+import time
 from typing import TYPE_CHECKING
 
 from swarm.disk import marker
 from swarm.disk.database import SqliteStore
 from swarm.disk.home import Home
+from swarm.errors import Unavailable
+from swarm.ids import DeviceId
 from swarm.keys.chain import FolderKeys
 from swarm.keys.device import DeviceKey
+from swarm.node import folder_thread
 from swarm.node.folder_thread import FolderThread
 from swarm.node.hands import Hands
+from swarm.sync.events import MemberDown, ScanWanted
 from swarm.sync.folder import Identity
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
+    import pytest
+
     from swarm.sync.events import Event
+    from swarm.sync.folder import FolderStatus
 
 
 def test_a_database_that_is_made_anew_in_the_run_that_made_the_folder_hears_a_member_first(tmp_path: Path) -> None:
@@ -48,3 +58,82 @@ def test_a_database_that_is_made_anew_in_the_run_that_made_the_folder_hears_a_me
             hands.close()
     finally:
         home.close()
+
+
+class Running:
+    """A folder's thread at work, and what can be waited for in it."""
+
+    def __init__(self, base: Path) -> None:
+        keys = FolderKeys.create(b"o" * 32)
+        self.root = base / "docs"
+        self.root.mkdir()
+        marker.lay_out(str(self.root), keys.folder_id)
+        self._home = Home.open(base / "home")
+        self._changed = threading.Event()
+        identity = Identity(keys, DeviceKey.create(b"d" * 32), "anna", 1, cloned=False, created=True)
+        self.thread = FolderThread(
+            self._home.add_folder(keys.folder_id, "a key", str(self.root)),
+            str(self.root),
+            identity,
+            outlet=lambda *_: None,
+            on_status=lambda _: self._changed.set(),
+        )
+
+    def __enter__(self) -> Running:
+        self.thread.start()
+        self.until(lambda status: not status.scanning)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.thread.stop(20)
+        self._home.close()
+
+    def until(self, condition: Callable[[FolderStatus], bool]) -> None:
+        deadline = time.monotonic() + 20
+        while (status := self.thread.status) is None or self.thread.failure is not None or not condition(status):
+            assert self._changed.wait(max(0.0, deadline - time.monotonic())), "it never comes to that"
+            self._changed.clear()
+
+
+def test_who_waits_is_told_by_the_engine_after_the_one_that_was_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folder_thread, "HEALTH_INTERVAL", 0.05)
+    with Running(tmp_path) as running:
+        usual, refused = SqliteStore.commit, threading.Event()
+
+        def commit(store: SqliteStore) -> None:
+            if not refused.is_set():
+                refused.set()
+                raise Unavailable("the disk is full")
+            usual(store)
+
+        monkeypatch.setattr(SqliteStore, "commit", commit)
+        barrier = running.thread.flush()
+        running.until(lambda status: status.barrier == barrier)
+        assert refused.is_set()
+
+
+def test_a_disk_that_is_back_is_seen_however_much_members_say_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folder_thread, "HEALTH_INTERVAL", 0.2)
+    with Running(tmp_path) as running:
+        aside = running.root.with_name("aside")
+        running.root.rename(aside)
+        running.thread.post(ScanWanted())
+        running.until(lambda status: bool(status.health))
+        done = threading.Event()
+
+        def speak() -> None:
+            while not done.wait(0.05):
+                running.thread.post(MemberDown(DeviceId(b"b" * 32)))
+
+        member = threading.Thread(target=speak)
+        member.start()
+        try:
+            aside.rename(running.root)
+            running.until(lambda status: not status.health)
+        finally:
+            done.set()
+            member.join()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from swarm.sync.dirty import Dirty
 from swarm.sync.events import Effect, Scan
 from swarm.sync.listings import Listings
 
@@ -35,3 +36,29 @@ def test_a_directory_that_could_not_be_listed_is_not_tried_again_at_once() -> No
     listings.failed("d")
     assert effects == [Scan("d")]
     assert len(listings) == 0
+
+
+def test_what_was_closed_is_known_once_and_forgotten_with_its_directory() -> None:
+    """A program that makes and removes files all day must not fill the memory with their names."""
+    listings = Listings(lambda _: None)
+    for number in range(3):
+        closed = frozenset({f"d/{number}", f"gone/{number}"})
+        listings.dirty(Dirty(frozenset({"d", "gone"}), closed, written=frozenset({"d/1", "gone/1"})))
+    listings.listed("d")
+    assert (listings.closed, listings.written) == ({"d/0", "d/1", "d/2"}, {"d/1"})
+    listings.keep_written("d/1")
+    listings.listed("d")
+    assert (listings.closed, listings.written) == (set(), {"d/1"})
+    listings.failed("gone")
+    listings.listed("gone")
+    assert not listings.closed
+    assert not listings.written
+
+
+def test_a_directory_that_cannot_be_named_is_not_listed() -> None:
+    effects: list[Effect] = []
+    listings = Listings(effects.append)
+    listings.dirty(Dirty(frozenset({"bad-\udcff", "d/bad-\udcff/e", "f"}), frozenset({"bad-\udcff/x"})))
+    assert effects == [Scan("f")]
+    listings.listed("bad-\udcff")
+    assert not listings.closed

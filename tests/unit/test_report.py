@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +11,7 @@ from swarm.keys.chain import FolderKeys
 from swarm.keys.device import DeviceKey
 from swarm.keys.role import Role
 from swarm.node.address_book import Acquaintance
-from swarm.node.report import FolderReport, folder_object, has_member
+from swarm.node.report import FolderReport, folder_object, has_member, missing_for
 from swarm.sync.files import Traits
 from swarm.sync.folder import Folder, FolderStatus, Identity, MemberStatus
 from swarm.sync.memory_store import MemoryStore
@@ -60,3 +61,18 @@ def test_a_disk_that_is_away_has_no_files_that_cannot_be_held() -> None:
     assert told(status(**cannot))["cannot"] == 1
     away = told(status(**cannot, health="it has no marker"))
     assert (away["state"], away["cannot"], away["cannot_paths"]) == ("waiting", 0, [])
+
+
+def test_a_name_that_is_not_utf8_is_told_as_text() -> None:
+    told_of = told(status(cannot=(("d/bad-\udcff\udcfe", "why"), ("é", "why")), cannot_count=2))["cannot_paths"]
+    assert [row["path"] for row in told_of] == ["d/bad-\\xff\\xfe", "é"]
+    json.dumps(told_of, ensure_ascii=False).encode()
+
+
+def test_a_wait_for_a_database_that_never_rests_says_so() -> None:
+    nas = MemberStatus(NAS, "nas", Role.WRITE, identical=True, need_files=0, need_bytes=0)
+    busy = status(members=(nas,), put_off="mail.db", barrier=0)
+    missing = missing_for(
+        FolderReport(FOLDER, "Docs", "/d", "write", busy, None, "", {}, {}), device=None, peers=1, barrier=1
+    )
+    assert missing == ["mail.db is written to all the time, and this device is still looking at its files"]
