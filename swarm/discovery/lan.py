@@ -22,7 +22,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 from swarm.discovery import pseudonym
-from swarm.discovery.nearby import networks, within
+from swarm.discovery.nearby import interfaces, networks, within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -73,7 +73,7 @@ class Lan:
         self._name = os.urandom(pseudonym.NAME_BYTES)
         self._filler = os.urandom(32)
         self._seen: dict[bytes, Seen] = {}
-        self._networks = networks()
+        self._networks, self._interfaces = networks(), interfaces()
         self._lookups: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
 
@@ -87,7 +87,7 @@ class Lan:
         await asyncio.to_thread(importlib.import_module, "zeroconf.asyncio")
         logging.getLogger("zeroconf").setLevel(logging.CRITICAL)  # it logs what any stranger sends
         while True:
-            self._networks = networks()
+            self._networks, self._interfaces = networks(), interfaces()
             try:
                 await self._serve()
             except Exception as error:  # a library's, at the mercy of interfaces that come and go
@@ -103,7 +103,7 @@ class Lan:
             browser = AsyncServiceBrowser(responder.zeroconf, SERVICE, handlers=[self._on_change])
             said = self._announcement()
             await (await responder.async_register_service(said, cooperating_responders=True))  # the name is random
-            while networks() == self._networks:
+            while interfaces() == self._interfaces:
                 await self._change(pseudonym.HOUR - time.time() % pseudonym.HOUR + 1.0)
                 self._look_again()
                 new = self._announcement()

@@ -17,13 +17,19 @@ MAX_ADDRESSES = 4  # of one announcement that are looked at; each may cost a dia
 
 
 def networks() -> tuple[Network, ...]:
-    """Those of the machine's interfaces; changes when an address comes, goes or changes."""
-    found: set[Network] = set()
+    """Those of the machine's interfaces."""
+    found = {ip_network(written, strict=False) for written in interfaces()}
+    return tuple(sorted(found, key=str))
+
+
+def interfaces() -> tuple[str, ...]:
+    """The machine's addresses as HOST/PREFIX: another one after each change, also to a neighbour's address."""
+    found = set()
     for adapter in ifaddr.get_adapters():
         for entry in adapter.ips:
             host = entry.ip if isinstance(entry.ip, str) else entry.ip[0]
-            found.add(ip_network(f"{host}/{entry.network_prefix}", strict=False))
-    return tuple(sorted(found, key=str))
+            found.add(f"{host}/{entry.network_prefix}")
+    return tuple(sorted(found))
 
 
 def within(hosts: Iterable[str], port: int, near: Iterable[Network], *, local: bool = False) -> list[Address]:

@@ -2,7 +2,7 @@
 
 Three questions to each relay: to its port; to its port with the wish to be answered from the other one, to which
 nothing was ever sent then; and to the other port. What the answers say of the NAT, `swarm.control.diagnosis` knows.
-Where none comes over UDP, TCP is tried. IPv4 only: NATs are.
+Where none comes over UDP, TCP is tried. IPv4 first, where NATs are; IPv6 for relays that did not answer so.
 """
 
 from __future__ import annotations
@@ -56,8 +56,20 @@ class _Reply(NamedTuple):
 def survey(relays: Sequence[Address]) -> list[Surveyed]:
     """What each of them made of us. Blocks, for some seconds where somebody does not answer."""
     found = [Surveyed() for _ in relays]
-    places = {index: place for index, relay in enumerate(relays[:MAX_RELAYS]) if (place := _resolved(*relay))}
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+    for family in (socket.AF_INET, socket.AF_INET6):
+        places = {
+            index: place
+            for index, relay in enumerate(relays[:MAX_RELAYS])
+            if found[index].observed is None and (place := _resolved(*relay, family))
+        }
+        if places:
+            with suppress(OSError):  # a machine without that family
+                _survey(found, places, family)
+    return found
+
+
+def _survey(found: list[Surveyed], places: Mapping[int, Address], family: socket.AddressFamily) -> None:
+    with socket.socket(family, socket.SOCK_DGRAM) as sock:
         sock.setblocking(False)
         plain = _ask(sock, {index: _Question(place, place) for index, place in places.items()})
         others = {index: (places[index][0], reply.alternate) for index, reply in plain.items() if reply.alternate}
@@ -70,7 +82,6 @@ def survey(relays: Sequence[Address]) -> list[Surveyed]:
     for index, place in places.items():
         if index not in plain:
             found[index].over_tcp = _answers_over_tcp(place)
-    return found
 
 
 def _ask(sock: socket.socket, questions: Mapping[int, _Question]) -> dict[int, _Reply]:
@@ -104,9 +115,9 @@ def _receive(sock: socket.socket) -> tuple[AddressIs | None, Address]:
     return (answer if isinstance(answer, AddressIs) else None), (str(source[0]), int(source[1]))
 
 
-def _resolved(host: str, port: int) -> Address | None:
+def _resolved(host: str, port: int, family: socket.AddressFamily) -> Address | None:
     try:
-        found = socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_DGRAM)
+        found = socket.getaddrinfo(host, port, family, socket.SOCK_DGRAM)
     except (OSError, UnicodeError):
         return None
     return str(found[0][4][0]), port

@@ -16,7 +16,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from swarm.discovery.lan import Lan
-from swarm.discovery.nearby import networks
+from swarm.discovery.nearby import interfaces
 from swarm.errors import Unavailable
 from swarm.ids import DeviceId
 from swarm.net.echo import Echo
@@ -153,7 +153,7 @@ class Finder:
         return self._seeker.trouble if self._seeker is not None else ""
 
     def announce(self) -> None:
-        """This device may be reached otherwise than before."""
+        """This device may be reached otherwise than before, or looks for others with more or less haste."""
         if self._seeker is not None:
             self._seeker.refresh()
 
@@ -213,6 +213,7 @@ class Finder:
         assert peer.device is not None
         self.know(_straight(peer), peer.device, "known")  # the link may have followed it there
         self._dialer.lost(peer.device, self._loop.time())
+        self.announce()  # and nobody may be connected now
 
     def told(self, peer: Peer, said: MembersTold) -> None:
         """A member says where members are."""
@@ -386,7 +387,7 @@ class Finder:
     # -- noticing
 
     async def _watch(self) -> None:
-        here = networks()
+        here = interfaces()
         absence = Absence(self._loop.time(), time.time())
         while True:
             await asyncio.sleep(TURN)
@@ -394,9 +395,9 @@ class Finder:
             if away:
                 log.info("this device was away for %.0f seconds", away)
                 self._on_absence()
-            moved = networks() != here
+            moved = interfaces() != here
             if moved:
-                here = networks()
+                here = interfaces()
                 log.info("the addresses of this device have changed")
                 self._tell_of_ourselves()
             if away or moved:

@@ -46,6 +46,7 @@ class _Search:
     due: float
     pause: float = FIRST_PAUSE
     under_way: bool = False
+    company: bool = False  # a member was connected when that was decided
 
 
 class Seeker:
@@ -154,8 +155,11 @@ class Seeker:
             for key, folder in folders.items():
                 search = self._searches.setdefault(key, _Search(now))
                 dht.announce(key)
+                company = self._in_company(folder)
+                if search.company and not company:  # somebody may be elsewhere now, and the pause was for company
+                    search.due, search.pause = now, FIRST_PAUSE
+                search.company = company
                 if search.due <= now and not search.under_way:
-                    company = self._in_company(folder)
                     search.due = now + (IN_COMPANY if company else search.pause)
                     search.pause = min(LAST_PAUSE, search.pause * GROWTH)
                     search.under_way = True

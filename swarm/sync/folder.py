@@ -297,6 +297,8 @@ class Folder:
                 self.archive.failed()
             case Scanned():
                 self.observer.scanned(event, now, wall)
+                if not event.entries:
+                    self.planner.emptied(event.directory)
             case ScanFailed():
                 self.observer.scan_failed(event, now)
             case Hashed():

@@ -89,6 +89,8 @@ class IgnoreRules:
     def __init__(self, builtin: bool, sets: Mapping[str, str], device_rules: str = "") -> None:
         self.problems: tuple[str, ...] = ()
         self._builtin = builtin
+        self._texts = dict(sets)
+        self._device_text = device_rules
         self._room = MAX_RULES
         self._device = self._compile(device_rules, f"{OURS}/ignore")
         self._sets = {
@@ -97,6 +99,13 @@ class IgnoreRules:
         }
         self._root = _Place(False, self._sets_of("", ()))
         self._places: dict[str, _Place] = {}
+
+    def changed(self, directory: str, text: str | None) -> IgnoreRules | None:
+        """These rules with another text (None: no text) for a directory; None where it is the text that they have."""
+        if self._texts.get(directory) == text:
+            return None
+        others = {path: known for path, known in self._texts.items() if path != directory}
+        return IgnoreRules(self._builtin, others if text is None else {**others, directory: text}, self._device_text)
 
     def ignores(self, path: str, is_directory: bool) -> bool:
         """Whether `path` stays out of the index, be it by itself or because a directory above it does."""

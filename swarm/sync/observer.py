@@ -81,8 +81,6 @@ class Observer:
         self._touched = touched
         self._traits = traits
         self._racy_ns = max(RACY_NS, 2 * traits.mtime_granularity_ns)
-        self._device_rules = device_rules
-        self._rules_by_directory: dict[str, str] = {}
         self.rules = IgnoreRules(True, {}, device_rules)
         self._listings = Listings(out)
         self._scan = self._listings.scan
@@ -160,7 +158,9 @@ class Observer:
         if directory and not self._is_directory(directory):
             self._scan(parent_of(directory))  # its own parent tells what it is
             return
-        self._read_rules(directory, event.rules)
+        if (rules := self.rules.changed(directory, event.rules)) is not None:
+            self.rules = rules
+            self._scan(directory, recursive=True)
         above = f"{directory}/" if directory else ""
         for path in [path for path in self.cannot if path and path.startswith(above)]:
             name, _, below = path.removeprefix(above).partition("/")
@@ -212,16 +212,13 @@ class Observer:
         self._finish_walk(event.path)
 
     def hash_failed(self, event: HashFailed, now: float) -> None:
-        if event.gone:
+        replaced = event.stat is not None and event.stat.kind not in (Kind.FILE, Kind.SYMLINK)
+        if event.gone or (event.unsettled and replaced):
             self._files.reading.pop(event.path, None)
-            self._scan(parent_of(event.path))
+            self._scan(parent_of(event.path))  # there is nothing to read there any more
         elif event.unsettled:
-            if event.stat is not None and event.stat.kind not in (Kind.FILE, Kind.SYMLINK):
-                self._files.reading.pop(event.path, None)
-                self._scan(parent_of(event.path))  # there is nothing to read there any more
-            else:
-                # Its stat has changed, so the directory is read again; the pause grows with each vain attempt.
-                self._files.again(event.path, event.stat, now)
+            # Its stat has changed, so the directory is read again; the pause grows with each vain attempt.
+            self._files.again(event.path, event.stat, now)
         else:
             self._files.reading.pop(event.path, None)
             self.cannot[event.path] = event.why
@@ -306,16 +303,6 @@ class Observer:
 
     def _finish_first_walk(self, read: str = "") -> None:
         self._first_walk.look(bool(self._listings), self._files.waiting, self._files.reading, read)
-
-    def _read_rules(self, directory: str, rules: str | None) -> None:
-        if self._rules_by_directory.get(directory) == rules:
-            return
-        if rules is None:
-            del self._rules_by_directory[directory]
-        else:
-            self._rules_by_directory[directory] = rules
-        self.rules = IgnoreRules(True, self._rules_by_directory, self._device_rules)
-        self._scan(directory, recursive=True)
 
     def _is_directory(self, path: str) -> bool:
         held = self._held.get(path)

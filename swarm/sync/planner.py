@@ -114,6 +114,12 @@ class Planner:
         """The view or the local tree may have changed at `path`."""
         self._dirty[path] = None
 
+    def emptied(self, directory: str) -> None:
+        """A listing has nothing in it: what nobody knew of, and it was kept for, has gone."""
+        if directory in self._kept:
+            self._kept.discard(directory)
+            self.touch(directory)
+
     def content_ready(self, path: str) -> None:
         if path in self._needs:
             self._ready[path] = None

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from swarm.disk.marker import MARKER_LIMIT, Sight, Unhealthy, marker_text
 from swarm.disk.presence import Presence
 from swarm.errors import Unavailable
+from swarm.ids import Kind
 from swarm.index.record_codec import verify_record
 from swarm.keys.device import DeviceKey
 from swarm.keys.role import Role
@@ -37,6 +38,7 @@ from swarm.sync.memory_store import MemoryStore
 from tests.simulation.pools import Pools
 from tests.simulation.refusals import Refusals
 from tests.simulation.watch import Watch
+from tests.simulation.witness import all_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -353,12 +355,19 @@ class Device:
     def user(self) -> Iterator[MemoryFileSystem]:
         """Within it somebody works at this machine."""
         oracle = self.world.oracle
+        before = self._directories() if self.sweeps else set()
         with self.files.as_user():
             if oracle is None:
                 yield self.files
             else:
                 with oracle.user(self):
                     yield self.files
+        if self.sweeps:  # older schedules did without this hint
+            for made in sorted(self._directories() - before):
+                self.tell(made)
+
+    def _directories(self) -> set[str]:
+        return {path for path, (kind, _) in all_of(self.files).items() if kind is Kind.DIRECTORY}
 
     def write(self, path: str, data: bytes) -> None:
         self.world.note(self.name, f"user writes {path} ({len(data)} B)")

@@ -199,7 +199,8 @@ MUTANTS: tuple[Mutant, ...] = tuple(
          "                    drop(self.files, temp)\n                    raise Refused(sentence(error)) from error",
          "                    writer.sync()", ("short",)),
         ("half a chunk is a chunk", "takes a write that ended early for a whole one", D + "assembler",
-         "                refused.append((content, index))\n                continue", "                pass", ("short",)),
+         "                why = _temp_trouble(error)\n                refused.append((content, index))\n                continue",
+         "                pass", ("short",)),
         ("temps beside the marker", "leaves the places that are its own", S + "assembly",
          "{OURS}/tmp/", "{OURS}/", PLAIN),
         # -- members that lie about what they have

@@ -229,3 +229,28 @@ def test_of_two_machines_with_one_identity_one_takes_a_life_of_its_own() -> None
     judge(world)
     assert seq == 1
     assert lives == {one.folder.ledger.origin, twin.folder.ledger.origin}
+
+
+def test_two_machines_with_one_identity_that_told_different_members_find_out_by_a_record() -> None:
+    """To each its own clock says that all it signed was told, and by no more than it knows."""
+    world, [one, third, fourth] = devices(3)
+    twin = world.clone(one)
+    assert world.oracle is not None
+    world.oracle.cloned(one, twin)
+    world.oracle.may_double(twin.store, twin)
+    assert one.folder is not None
+    life = one.folder.ledger.origin
+    for here, there in ((one, third), (twin, fourth), (third, fourth)):
+        part(here, there)
+    twin.start()
+    world.run(10.0)
+    one.write("b", b"of one")
+    twin.write("c", b"of the twin")
+    world.run(10.0)
+    for here, there in ((one, third), (twin, fourth), (third, fourth)):
+        join(here, there)
+    world.run(60.0)
+    assert twin.folder is not None
+    assert {one.folder.ledger.origin, twin.folder.ledger.origin} != {life}
+    judge(world)
+    assert third.contents() == fourth.contents() == [b"of one", b"of the twin"]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
+from types import SimpleNamespace
 
 import pytest
 
-from swarm.discovery.nearby import MAX_ADDRESSES, networks, within
+from swarm.discovery.nearby import MAX_ADDRESSES, interfaces, networks, within
 
 NEAR = [ip_network(text) for text in ("127.0.0.0/8", "192.168.7.0/24", "10.9.9.1/32", "fd00:7::/64", "fe80::/64")]
 
@@ -47,6 +48,17 @@ def test_there_has_to_be_a_port(port: int) -> None:
 
 def test_few_addresses_of_one_announcement_are_looked_at() -> None:
     assert len(within([f"192.168.7.{n}" for n in range(1, 200)], 47474, NEAR)) == MAX_ADDRESSES
+
+
+def test_another_address_in_the_same_network_is_a_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    def seen_at(host: str) -> tuple[tuple[str, ...], object]:
+        adapter = SimpleNamespace(ips=[SimpleNamespace(ip=host, network_prefix=24)])
+        monkeypatch.setattr("ifaddr.get_adapters", lambda: [adapter])
+        return interfaces(), networks()
+
+    before, after = seen_at("192.168.7.5"), seen_at("192.168.7.6")
+    assert before[0] != after[0]
+    assert before[1] == after[1]
 
 
 def test_this_machine_has_loopback_at_least() -> None:

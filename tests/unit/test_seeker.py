@@ -119,6 +119,21 @@ def test_in_company_it_is_searched_now_and_then() -> None:
     play(scenario)
 
 
+def test_when_the_last_member_is_lost_it_is_searched_at_once_and_again_soon() -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.company = True
+        await asyncio.sleep(100.0)
+        before = len(stage.times())
+        stage.company = False
+        stage.seeker.refresh()
+        await asyncio.sleep(5.0)
+        times = stage.times()[before:]
+        assert times[0] == 100.0
+        assert len(times) >= 3
+
+    play(scenario)
+
+
 def test_a_new_folder_is_searched_at_once_and_one_that_is_gone_is_withdrawn() -> None:
     async def scenario(stage: Stage) -> None:
         await asyncio.sleep(10.0)
