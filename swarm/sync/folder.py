@@ -378,7 +378,7 @@ class Folder:
     # -- who we are
 
     def _begin_life(self, why: str, wall: int) -> None:
-        introduction = self.life.begin(self.ledger, wall)
+        introduction = self.life.begin(wall)
         self.archive.distrust()
         self._emit(Note(why))
         self.ledger.begin_life(introduction.origin, wall, self.exchange.doubles)
