@@ -43,15 +43,5 @@ def says_the_same(record: Record, local: Local) -> bool:
 
 def local_of(kind: Kind, stat: Stat, installed: Context, copy_of: str) -> Local:
     """What the installer has put there, without a content or target as yet."""
-    return Local(
-        kind,
-        stat.size,
-        stat.mode,
-        stat.mtime_ns,
-        stat.ctime_ns,
-        stat.inode,
-        NO_CONTENT,
-        "",
-        installed,
-        copy_of,
-    )
+    stamps = stat.size, stat.mode, stat.mtime_ns, stat.ctime_ns, stat.inode
+    return Local(kind, *stamps, NO_CONTENT, "", installed, copy_of)

@@ -87,6 +87,7 @@ class Observer:
         self._files = Unread()
         self._databases = Databases()
         self.missing = Missing(store)
+        self.covered: set[str] = set()  # directories of ours on which something else is mounted
         self._held = Held()
         self._unread: dict[str, tuple[float, bool]] = {}  # directories: when to list them again, and all below?
         self._first_walk = Walk()
@@ -155,8 +156,9 @@ class Observer:
         self.cannot.pop(directory, None)
         if directory and self.rules.ignores(directory, True):
             return
-        if directory and not self._is_directory(directory):
-            self._scan(parent_of(directory))  # its own parent tells what it is
+        if directory and (self.missing.above(directory) or not self._is_directory(directory)):
+            self.missing.unconfirmed(directory, now + CONFIRM_WAIT)
+            self._scan(parent_of(directory))  # its own parent tells what it is, and whether it is that one
             return
         if (rules := self.rules.changed(directory, event.rules)) is not None:
             self.rules = rules
@@ -310,10 +312,13 @@ class Observer:
         return any(known is not None and known.kind is Kind.DIRECTORY for known in (local, held))
 
     def _present(self, path: str, stat: Stat, local: Local | None, recursive: bool, now: float, wall: int) -> None:
-        if self.missing.forget(path, local):
+        if back := self.missing.forget(path, local):
             self._touched(path)  # whoever waits to know
         if local is None and not self._may_sync(path, stat):
             return
+        if (path in self.covered) != (local is not None and local.kind is Kind.DIRECTORY and stat.kind is None):
+            self.covered ^= {path}
+            self._touched(path)  # whoever is below it, or waits to be
         if self.rules.ignores(path, stat.kind is Kind.DIRECTORY):
             return
         written = path in self._listings.written
@@ -330,7 +335,7 @@ class Observer:
             # Another inode: made anew under its old name. Known, or its removal would never find what it expects.
             if new or (local is not None and (local.mode != stat.mode or local.inode != stat.inode)):
                 self._observe(path, Found(stat, Kind.DIRECTORY, NO_CONTENT, ""), now, wall)
-            if new or recursive or (local is not None and local.inode != stat.inode):
+            if new or recursive or back or (local is not None and local.inode != stat.inode):
                 self._scan(path, recursive=True)
             return
         if (local is not None and unchanged(local, stat)) or (held is not None and held.stat == stat):

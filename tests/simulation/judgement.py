@@ -94,6 +94,8 @@ class Judgement:
                     f"{shown(first[1].get(path))} and {shown(tree.get(path))}"
                 )
         for path, (_, data, _) in first[1].items():
+            if self.oracle.lies and self._is_confused(path):
+                continue
             if (
                 isinstance(data, bytes)
                 and data
@@ -101,6 +103,13 @@ class Judgement:
                 and self.oracle.produced[path, data] == 1
             ):
                 self.oracle.convict(f"{path} is back with {named(data)}, which a user took away")
+
+    def _is_confused(self, path: str) -> bool:
+        """Whether a record there claims to supersede what is not written yet: whoever may write can make a path that a
+        deletion does not empty, as they can write it again."""
+        ledgers = [device.folder.ledger for device in self.world.devices if device.folder is not None]
+        known = {ledger.origin: ledger.seq for ledger in ledgers}
+        return any(seq > known.get(o, seq) for record in ledgers[0].register(path) for o, seq in record.context)
 
     def _visible(self, device: Device) -> dict[str, tuple[Kind | None, bytes | str | None, int]]:
         """What all devices must agree on: names, contents, permissions of files."""

@@ -24,7 +24,7 @@ from swarm.sync.operation import InstallFile, InstallLink, MakeDirectory, MoveFi
 from tests.simulation.claims import Claims
 from tests.simulation.due import Due
 from tests.simulation.judgement import Judgement
-from tests.simulation.setback import Setback
+from tests.simulation.setback import TWICE, Setback
 from tests.simulation.witness import (
     HISTORY,
     TEMPS,
@@ -149,6 +149,9 @@ class Oracle:
             kind, data = old
             if kind is Kind.FILE and isinstance(data, bytes):
                 self.ended.add((path, data))
+                local = device.store.local(path)
+                if device.folder is None and (local is None or local.content != self.name_of(data)):
+                    self.produced[path, data] += TWICE  # a run that ended had put it there, and no run will know of it
                 if data not in present:
                     self.due.pop(data, None)
                 elif "(conflict " in path and data in self.due:
