@@ -43,7 +43,8 @@ def read(files: FileSystem, effect: Hash, chunk_key: bytes) -> Hashed | HashFail
             reader = files.open(path)
         except OSError as error:
             now = files.stat(path)  # it may have become a directory or a FIFO, which cannot be opened
-            return _unsettled(path, now) if now != expected else _failed(path, error)
+            # There and not there: so say some disks of names that they cannot open. It would be looked for without end.
+            return _unsettled(path, now) if now != expected else HashFailed(path, False, False, sentence(error))
         try:
             return _read_file(files, path, expected, reader, chunk_key)
         finally:

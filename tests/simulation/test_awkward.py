@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
+from typing import TYPE_CHECKING
+
 import pytest
 
 from swarm.ids import Kind
@@ -10,6 +14,9 @@ from swarm.sync.events import Scan
 from swarm.sync.files import Traits
 from swarm.sync.planner import IN_THE_WAY
 from tests.simulation.world import World, two_devices
+
+if TYPE_CHECKING:
+    from swarm.sync.memory_open_file import MemoryReader
 
 
 def test_a_deleted_tree_with_ignored_files_stays_where_they_are_and_is_no_need() -> None:
@@ -24,6 +31,25 @@ def test_a_deleted_tree_with_ignored_files_stays_where_they_are_and_is_no_need()
     assert "d" not in one.tree()
     assert other.read("d/e/notes.swp") == b"ignored"
     assert "d/e/f.txt" not in other.tree()
+
+
+def test_a_file_that_is_listed_and_cannot_be_found_is_told_and_not_looked_for_without_end() -> None:
+    world, one, _ = two_devices()
+    one.write("ghost", b"words")
+    usual, tries = one.files.open, 0
+
+    def find_nothing(path: str) -> MemoryReader:
+        nonlocal tries
+        if path != "ghost":
+            return usual(path)
+        tries += 1
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+
+    one.files.open = find_nothing  # type: ignore[method-assign]
+    world.run(20.0)
+    assert tries < 5
+    assert one.folder is not None
+    assert [path for path, _ in one.folder.status().cannot] == ["ghost"]
 
 
 def test_a_directory_with_ignored_files_where_a_file_shall_be_is_told_and_not_tried_without_end() -> None:
