@@ -50,6 +50,14 @@ def parent_of(path: str) -> str:
     return path.rpartition("/")[0]
 
 
+def directories_above(path: str) -> list[str]:
+    """All directories that `path` is in, the nearest first, the root at last."""
+    found = [parent_of(path)]
+    while found[-1]:
+        found.append(parent_of(found[-1]))
+    return found
+
+
 def name_of(path: str) -> str:
     """The last component of `path`."""
     return path.rpartition("/")[2]

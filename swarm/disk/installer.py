@@ -128,7 +128,8 @@ class _Group:
                 return refused(operation, NAME, True)
             if is_elsewhere(error) or isinstance(error, FileExistsError | IsADirectoryError):
                 return Result(operation, Outcome.RACED)
-            return refused(operation, sentence(error), is_permanent(error))
+            failed = refused(operation, sentence(error), is_permanent(error))
+            return replace(failed, covered=error.errno == errno.EXDEV)
         return Result(operation, achieved.outcome, achieved.stat, achieved.history)
 
     def _cannot_be_named(self, operation: Operation, made: Made | None) -> bool:

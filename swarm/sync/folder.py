@@ -187,6 +187,7 @@ class Folder:
             look_at=self._look_at,
             removed=self._removed,
             missing=self._missing,
+            covered=self._covered,
             changes=self.changes,
         )
         self.intents = Intents(store)
@@ -377,7 +378,7 @@ class Folder:
     # -- who we are
 
     def _begin_life(self, why: str, wall: int) -> None:
-        introduction = self.life.begin(self.ledger, wall)
+        introduction = self.life.begin(wall)
         self.archive.distrust()
         self._emit(Note(why))
         self.ledger.begin_life(introduction.origin, wall, self.exchange.doubles)
@@ -446,3 +447,6 @@ class Folder:
 
     def _missing(self, path: str) -> str:
         return self.observer.missing.above(path)
+
+    def _covered(self, path: str) -> bool:
+        return path in self.observer.covered

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from swarm.ids import short
 from swarm.keys.certificate import Certificate, Introduction
-from swarm.keys.device import origin_of
 from swarm.keys.role import Role
 
 if TYPE_CHECKING:
@@ -23,7 +22,8 @@ if TYPE_CHECKING:
     from swarm.sync.ledger import Ledger
     from swarm.sync.store import Store
 
-PAUSE_MS = 60_000  # between two lives begun because a member says that it knows more of us than we do
+PAUSE_MS = 60_000  # after a life was begun, until a member that says that it knows more of us can end it
+LONGEST_PAUSE_MS = 86_400_000  # it doubles: a liar must not use up the lives that a folder can have (MAX_ORIGINS)
 
 
 class Life:
@@ -36,6 +36,7 @@ class Life:
         self._device = device
         self._next = next_incarnation
         self._last_birth = 0
+        self._pause = PAUSE_MS // 2
 
     def introduction(self, new: bool) -> Introduction | None:
         """This device's own, in the life that the store has or a new one; None where its key does not let it write."""
@@ -56,7 +57,7 @@ class Life:
         if known <= min(ledger.seq, self._told(ledger)):
             ledger.confirm(known)
             return ""
-        if wall - self._last_birth < PAUSE_MS:
+        if 0 <= wall - self._last_birth < self._pause:
             return ""  # a member that makes up clocks shall not have us live a thousand lives
         return f"the index of this folder is an older copy of itself (life {short(ledger.origin)})"
 
@@ -71,12 +72,12 @@ class Life:
         told = self.store.get("told")
         return ledger.seq if told is None else int.from_bytes(told, "big")
 
-    def begin(self, ledger: Ledger, wall: int) -> Introduction:
+    def begin(self, wall: int) -> Introduction:
         """This device's own, in a new life."""
-        incarnation = max(self._next, wall << 20)
-        while origin_of(self._device.id, incarnation) == ledger.origin:
-            incarnation += 1
+        last = int.from_bytes(self.store.get("incarnation") or b"", "big")
+        incarnation = max(self._next, wall << 20, last + 1)  # never one of before, wherever the clock was set
         self._last_birth = wall
+        self._pause = min(2 * self._pause, LONGEST_PAUSE_MS)
         return self._introduced(incarnation)
 
     def _introduced(self, incarnation: int) -> Introduction:

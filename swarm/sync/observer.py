@@ -87,6 +87,7 @@ class Observer:
         self._files = Unread()
         self._databases = Databases()
         self.missing = Missing(store)
+        self.covered: set[str] = set()  # directories of ours on which something else is mounted
         self._held = Held()
         self._unread: dict[str, tuple[float, bool]] = {}  # directories: when to list them again, and all below?
         self._first_walk = Walk()
@@ -315,6 +316,9 @@ class Observer:
             self._touched(path)  # whoever waits to know
         if local is None and not self._may_sync(path, stat):
             return
+        if (path in self.covered) != (local is not None and local.kind is Kind.DIRECTORY and stat.kind is None):
+            self.covered ^= {path}
+            self._touched(path)  # whoever is below it, or waits to be
         if self.rules.ignores(path, stat.kind is Kind.DIRECTORY):
             return
         written = path in self._listings.written

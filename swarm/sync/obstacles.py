@@ -23,14 +23,23 @@ if TYPE_CHECKING:
 
 
 class Obstacles:
-    """One folder's. `missing(path)`: the topmost directory on the way to `path` that a listing lacked, or ""."""
+    """One folder's. `missing(path)`: the topmost directory on the way to `path` that a listing lacked, or "".
+    `covered(path)`: whether something else is mounted on that directory of ours."""
 
-    def __init__(self, store: Store, ledger: Ledger, traits: Traits, missing: Callable[[str], str]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        ledger: Ledger,
+        traits: Traits,
+        missing: Callable[[str], str],
+        covered: Callable[[str], bool],
+    ) -> None:
         self.store = store
         self.ledger = ledger
         self.cannot: dict[str, str] = {}  # what this disk cannot hold, and why
         self._traits = traits
         self._missing = missing
+        self._covered = covered
         self._waiting: defaultdict[str, dict[str, None]] = defaultdict(dict)  # a path -> who waits for it
         self._unsure: defaultdict[str, dict[str, None]] = defaultdict(dict)  # what is missing -> who waits to know
 
@@ -72,9 +81,18 @@ class Obstacles:
         local = self.store.local(path)
         return local is not None and local.kind is Kind.DIRECTORY
 
-    def bars(self, path: str, entry: Entry) -> bool:
-        """Whether `entry` cannot be at `path`. Then it waits for whatever might change that."""
+    def bars(self, path: str, entry: Entry | None) -> bool:
+        """Whether `entry` (None: nothing) cannot be at `path`. Then it waits for whatever might change that."""
         parent = parent_of(path)
+        above = parent
+        while above and not self._covered(above):
+            above = parent_of(above)
+        if above:
+            self.cannot[path] = f"another file system is mounted at {above}, and mount points are not crossed"
+            self.wait(above, path)
+            return True
+        if entry is None:
+            return False
         if parent in self.cannot and not self.is_directory_here(parent):
             self.cannot[path] = self.cannot[parent]
             self.wait(parent, path)

@@ -104,4 +104,5 @@ class Result:
     history: str = ""  # where the file that was replaced or removed now is, or ""
     spare: str = ""  # where in history the new file is as well, since it was seen before it had to give way; or ""
     why: str = ""  # a sentence, for FAILED
+    covered: bool = False  # FAILED: another file system is mounted on the way
     permanent: bool = False  # FAILED: trying again will not help until something changes (a name impossible here)

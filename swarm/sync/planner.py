@@ -11,7 +11,7 @@ from dataclasses import replace
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
-from swarm.ids import NO_CONTENT, Kind, join_path, parent_of
+from swarm.ids import NO_CONTENT, Kind, directories_above, join_path, parent_of
 from swarm.sync.assembly import temp_of
 from swarm.sync.need import Need, Running, says_the_same
 from swarm.sync.obstacles import Obstacles
@@ -63,13 +63,14 @@ class Planner:
         look_at: Callable[[str], None],
         removed: Callable[[str], None],
         missing: Callable[[str], str],
+        covered: Callable[[str], bool],
         changes: Changes,
     ) -> None:
         self.store = store
         self.ledger = ledger
         self.changes = changes
         self.fetcher = fetcher
-        self.obstacles = Obstacles(store, ledger, traits, missing)
+        self.obstacles = Obstacles(store, ledger, traits, missing, covered)
         self.troubles: dict[str, str] = {}  # what failed and is tried again, and why
         self.need_bytes = 0
         self._traits = traits
@@ -215,7 +216,7 @@ class Planner:
             self.troubles.pop(path, None)
             self._wake(path)
             return
-        if need.entry is not None and self.obstacles.bars(path, need.entry):
+        if self.obstacles.bars(path, need.entry):
             self.fetcher.forget(path)
             for below in self.obstacles.take_below(path):
                 self.touch(below)  # which cannot be here either
@@ -449,6 +450,8 @@ class Planner:
                 self.fetcher.forget(path)
                 return
             self.troubles[path] = result.why
+            for directory in directories_above(path) if result.covered else ():
+                self._look_at(directory)  # one of these listings tells by what
         else:
             self._look_at(parent_of(path))
             if isinstance(result.operation, MoveFile):
@@ -466,15 +469,5 @@ class Planner:
 
 
 def _local(kind: Kind, stat: Stat, installed: Context, copy_of: str) -> Local:
-    return Local(
-        kind,
-        stat.size,
-        stat.mode,
-        stat.mtime_ns,
-        stat.ctime_ns,
-        stat.inode,
-        NO_CONTENT,
-        "",
-        installed,
-        copy_of,
-    )
+    stamps = stat.size, stat.mode, stat.mtime_ns, stat.ctime_ns, stat.inode
+    return Local(kind, *stamps, NO_CONTENT, "", installed, copy_of)

@@ -92,8 +92,11 @@ def at(internet: Internet, base: Path, sites: tuple[Site, Site], *options: str) 
         relay.kill()
 
 
-def meet(two: Pair, timeout: float = 20.0, direct: bool = False) -> Met:
-    """Bob joins what Anna shares, and they do as well as they can. direct: whatever their NATs are."""
+def meet(two: Pair, timeout: float = 20.0, direct: bool = False, stays: float = STAYS) -> Met:
+    """Bob joins what Anna shares, and they do as well as they can. direct: whatever their NATs are.
+
+    stays: seconds for which those that cannot punch are watched.
+    """
     write(two.anna.folder / "hello", "from anna")
     key = two.anna.share()
     begun = time.monotonic()
@@ -103,7 +106,7 @@ def meet(two: Pair, timeout: float = 20.0, direct: bool = False) -> Met:
         until(lambda: two.peer, "connected", timeout)
         connected = time.monotonic()
         punchable = direct or can_punch(two.sites[0].kind, two.sites[1].kind)
-        patience = PUNCHED_WITHIN + 2 if punchable else STAYS
+        patience = PUNCHED_WITHIN + 2 if punchable else stays
         with contextlib.suppress(AssertionError):
             until(lambda: two.peer.get("route") in DIRECT, "direct", patience)
         best = time.monotonic()

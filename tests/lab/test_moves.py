@@ -91,7 +91,7 @@ def test_a_relay_that_is_killed_and_starts_again_is_taken_up_again(
     internet: Internet, tmp_path: Path, one: Kind
 ) -> None:
     with pair(internet, tmp_path, one, Kind.RANDOM, *RATE) as two:
-        assert meet(two).route == "relayed"
+        assert meet(two, stays=0.1).route == "relayed"
         begin(two)
         two.relay.kill()
         line = two.relay.line

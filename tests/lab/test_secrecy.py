@@ -41,7 +41,7 @@ def test_a_tap_at_the_relay_shows_neither_content_nor_names_nor_folders(
     internet: Internet, tmp_path: Path, other: Kind
 ) -> None:
     with pair(internet, tmp_path, Kind.RANDOM, other) as two, inside.capture(two.relay_machine.namespace) as tap:
-        assert meet(two).route == "relayed"
+        assert meet(two, stays=0.1).route == "relayed"
         write(two.anna.folder / NAME, TEXT * 2000)
         settle(two.anna, two.bob)
         seen = drain(tap)

@@ -6,7 +6,7 @@ from swarm.ids import Kind, Origin
 from swarm.keys.chain import FolderKeys
 from swarm.keys.device import DeviceKey, origin_of
 from swarm.sync.ledger import Ledger, Value
-from swarm.sync.life import PAUSE_MS, Life
+from swarm.sync.life import LONGEST_PAUSE_MS, PAUSE_MS, Life
 from swarm.sync.memory_store import MemoryStore
 
 KEYS = FolderKeys.create(b"o" * 32)
@@ -32,11 +32,33 @@ def test_a_member_that_knows_more_of_us_than_we_do_ends_a_life_but_not_one_after
     life, ledger = living(MemoryStore())
     assert not life.check(ledger, {}, WALL)
     assert life.check(ledger, {ledger.origin: 3}, WALL)
-    new = life.begin(ledger, WALL).origin
+    new = life.begin(WALL).origin
     assert new != ledger.origin
     ledger.begin_life(new, WALL)
     assert not life.check(ledger, {new: 9}, WALL + PAUSE_MS - 1)
     assert life.check(ledger, {new: 9}, WALL + PAUSE_MS)
+
+
+def test_who_makes_up_clocks_has_us_live_a_dozen_lives_in_a_day_and_no_more() -> None:
+    life, ledger = living(MemoryStore())
+    lives, now = 0, WALL
+    while now < WALL + 2 * LONGEST_PAUSE_MS:
+        if life.check(ledger, {ledger.origin: 1 << 40}, now):
+            ledger.begin_life(life.begin(now).origin, now)
+            lives += 1
+        now += PAUSE_MS // 2
+    assert lives < 14
+
+
+def test_a_clock_that_was_set_back_neither_keeps_a_life_nor_brings_back_an_old_one() -> None:
+    life, ledger = living(MemoryStore(), incarnation=WALL << 20)
+    lived = {ledger.origin}
+    for day in range(1, 5):
+        wall = WALL - day * 86_400_000
+        assert life.check(ledger, {ledger.origin: 1 << 40}, wall)
+        ledger.begin_life(life.begin(wall).origin, wall)
+        assert ledger.origin not in lived
+        lived.add(ledger.origin)
 
 
 def test_what_members_have_of_an_earlier_life_says_nothing_of_the_next() -> None:
