@@ -29,9 +29,14 @@ if TYPE_CHECKING:
 
 
 def read(files: FileSystem, effect: Hash, chunk_key: bytes) -> Hashed | HashFailed:
-    """Reads the file or symlink at `effect.path` if it still has `effect.stat`. `chunk_key`: the folder's, 32 bytes."""
+    """Reads the file or symlink at `effect.path` if it still has `effect.stat`, or is restless and rests for so long.
+
+    `chunk_key`: the folder's, 32 bytes.
+    """
     path, expected = effect.path, effect.stat
     try:
+        if effect.restless and (now := files.stat(path)).kind is Kind.FILE:
+            expected = now
         if expected.kind is Kind.SYMLINK:
             return _read_link(files, path, expected)
         try:

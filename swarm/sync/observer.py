@@ -249,7 +249,7 @@ class Observer:
         """`path` is due; with it all that changed of the database that it belongs to."""
         stat = self._files.reading[path].stat
         if path not in self._databases:
-            self._out(Hash(path, stat))
+            self._out(Hash(path, stat, self._files.is_restless(path, now)))
             return
         database = database_of(path)
         paths = [file for file in files_of(database) if not self.rules.ignores(file, False)]

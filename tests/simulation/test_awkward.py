@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from swarm.ids import Kind
 from swarm.sync.dirty import Dirty
 from swarm.sync.events import Scan
 from swarm.sync.files import Traits
+from swarm.sync.planner import IN_THE_WAY
 from tests.simulation.world import World, two_devices
 
 
@@ -21,6 +24,49 @@ def test_a_deleted_tree_with_ignored_files_stays_where_they_are_and_is_no_need()
     assert "d" not in one.tree()
     assert other.read("d/e/notes.swp") == b"ignored"
     assert "d/e/f.txt" not in other.tree()
+
+
+def test_a_directory_with_ignored_files_where_a_file_shall_be_is_told_and_not_tried_without_end() -> None:
+    world, one, other = two_devices()
+    one.mkdir("d")
+    one.write("d/f", b"f")
+    world.settle()
+    other.write("d/notes.swp", b"ignored")
+    tries = 0
+    before = other.files.before
+    assert before is not None
+
+    def count(called: str, at: str) -> None:
+        nonlocal tries
+        tries += (called, at) == ("rmdir", "d")
+        before(called, at)
+
+    other.files.before = count
+    one.remove("d")
+    one.write("d", b"a file")
+    world.run(30.0)
+    assert 1 < tries < 10
+    assert other.folder is not None
+    assert other.folder.status().troubles == (("d", IN_THE_WAY),)
+    assert other.read("d/notes.swp") == b"ignored"
+    other.remove("d/notes.swp")
+    world.settle()
+    assert other.read("d") == b"a file"
+
+
+@pytest.mark.parametrize("pause", [0.02, 0.05, 0.06, 0.1])
+def test_a_file_that_never_rests_is_a_version_all_the_same_whatever_its_rhythm(pause: float) -> None:
+    world, one, other = two_devices()
+    data = b""
+    for _ in range(int(60 / pause)):
+        data += b"line\n"
+        with one.files.as_user():
+            one.files.write_file("log.txt", data)
+        one.tell("log.txt")
+        world.run(pause)
+    assert len(other.read("log.txt")) > len(data) // 3
+    assert one.folder is not None
+    assert one.folder.status().put_off == "log.txt", "it was a version so often that it has to wait by now"
 
 
 def test_a_directory_whose_name_is_not_utf8_is_not_looked_into_whatever_happens_there() -> None:
