@@ -33,6 +33,26 @@ def test_a_deleted_tree_with_ignored_files_stays_where_they_are_and_is_no_need()
     assert "d/e/f.txt" not in other.tree()
 
 
+def test_what_is_written_to_a_file_is_told_of_all_its_names() -> None:
+    world, one, other = two_devices()
+    for directory in ("d", "e"):
+        one.mkdir(directory)
+    one.write("d/f", b"first")
+    world.settle()
+    with one.user() as files:
+        files.link("d/f", "e/g")
+    one.tell("e/g")
+    world.run(10.0)
+    one.write("d/f", b"second")
+    world.settle()
+    assert (other.read("d/f"), other.read("e/g")) == (b"second", b"second")
+    with one.user() as files:
+        files.set_mode("e/g", 0o600)
+    one.tell("e/g")
+    world.settle()
+    assert one.tree() == other.tree()
+
+
 def test_a_file_that_is_listed_and_cannot_be_found_is_told_and_not_looked_for_without_end() -> None:
     world, one, _ = two_devices()
     one.write("ghost", b"words")
