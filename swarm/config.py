@@ -178,7 +178,7 @@ def _fast_enough(rate: int) -> int:
 
 def parse_relay(text: str) -> RelayAddress:
     """`HOST:PORT~KEY`. Raises UserError; what KEY is, its owner knows (`swarm.keys.relay`)."""
-    address, tilde, key = text.partition("~")
+    address, tilde, key = text.removeprefix("relay ").partition("~")  # the line that a relay prints, or its second word
     if not tilde or not _RELAY_KEY.fullmatch(key):
         raise UserError(
             f"{_quoted(address)}{'~…' if tilde else ''} is no HOST:PORT~KEY",  # a token may stand behind the key

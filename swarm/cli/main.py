@@ -11,6 +11,7 @@ import errno
 import os
 import sys
 from importlib import import_module
+from itertools import islice
 from typing import Any, Final, NoReturn
 
 from swarm import __version__
@@ -74,8 +75,9 @@ def _dispatch(arguments: list[str]) -> int:
     parser = _Parser("swarm", description="One key, and your folder is on all your machines.", epilog=_AFTER)
     parser.add_argument("--version", action="version", version=f"swarm {__version__}")
     verbs = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser, title="commands")
+    child_of: dict[str, _Parser] = {}
     for name, summary in VERBS.items():
-        child = verbs.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
+        child_of[name] = child = verbs.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
         if name == verb:
             module = import_module(f"swarm.cli.{name}")
             module.configure(child)
@@ -86,11 +88,34 @@ def _dispatch(arguments: list[str]) -> int:
                 child.epilog = below(name, child.epilog)
     if verb is not None and verb not in VERBS:
         raise _unknown(verb)
+    if verb is not None:
+        arguments = _options_first(child_of[verb], arguments, arguments.index(verb) + 1)
     try:
         options = parser.parse_args(arguments)
     except SystemExit as end:  # --help and --version; what they print is flushed where a broken pipe is caught
         return int(end.code or 0)
     return int(options.run(options))
+
+
+def _options_first(parser: argparse.ArgumentParser, arguments: list[str], start: int) -> list[str]:
+    """The same, with the options of a verb before what is no option.
+
+    argparse takes `KEY --yes PATH` for one argument and one too many, as soon as both may be left out.
+    """
+    takes_value = {text for action in parser._actions if action.nargs is None for text in action.option_strings}
+    options: list[str] = []
+    others: list[str] = []
+    rest = iter(arguments[start:])
+    for argument in rest:
+        if argument == "--":
+            others += [argument, *rest]
+        elif argument.startswith("-") and argument != "-":
+            options.append(argument)
+            if argument in takes_value:
+                options += islice(rest, 1)
+        else:
+            others.append(argument)
+    return [*arguments[:start], *options, *others]
 
 
 def _unknown(verb: str) -> UserError:

@@ -18,7 +18,7 @@ MAX_TOKEN_FILE: Final = 4096  # bytes; a token has at most 64
 
 def configure(parser: ArgumentParser) -> None:
     parser.add_argument("deed", choices=DEEDS, metavar="|".join(DEEDS), help="what to do")
-    parser.add_argument("relay", metavar="RELAY", nargs="?", help="HOST:PORT~KEY, as the relay prints it")
+    parser.add_argument("relay", metavar="RELAY", nargs="*", help="HOST:PORT~KEY, as the relay prints it")
     parser.add_argument("--token-file", metavar="FILE", help="with add: a file with the token that the relay wants")
     parser.add_argument("--json", action="store_true", help="with list: everything, for programs")
     parser.epilog = "Relays are in the hints of keys that this device prints, and members learn them from one another."
@@ -26,19 +26,20 @@ def configure(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     if options.deed == "list":
-        if options.relay is not None:
+        if options.relay:
             raise UserError("list takes no relay", "swarm relay list shows all of them", EXIT_USAGE)
         return _list(options.json)
-    if options.relay is None:
+    relay = " ".join(options.relay).removeprefix("relay ")  # the whole line that a relay prints, in quotes or not
+    if not relay:
         raise UserError(f"which relay is to be {'added' if options.deed == 'add' else 'removed'}?", _HOW, EXIT_USAGE)
     token = None if options.token_file is None else _token(options.token_file)
     if token is not None and options.deed != "add":
         raise UserError("a token is for swarm relay add", "leave --token-file out", EXIT_USAGE)
-    arguments = {"relay": options.relay, "token": token} if options.deed == "add" else {"relay": options.relay}
+    arguments = {"relay": relay, "token": token} if options.deed == "add" else {"relay": relay}
     try:
         terminal.notes(launch.daemon().call(f"relay-{options.deed}", **arguments))
     except NotRunning:
-        terminal.note(_in_home(options.deed, options.relay, token))
+        terminal.note(_in_home(options.deed, relay, token))
     return 0
 
 

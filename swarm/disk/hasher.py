@@ -29,16 +29,22 @@ if TYPE_CHECKING:
 
 
 def read(files: FileSystem, effect: Hash, chunk_key: bytes) -> Hashed | HashFailed:
-    """Reads the file or symlink at `effect.path` if it still has `effect.stat`. `chunk_key`: the folder's, 32 bytes."""
+    """Reads the file or symlink at `effect.path` if it still has `effect.stat`, or is restless and rests for so long.
+
+    `chunk_key`: the folder's, 32 bytes.
+    """
     path, expected = effect.path, effect.stat
     try:
+        if effect.restless and (now := files.stat(path)).kind is Kind.FILE:
+            expected = now
         if expected.kind is Kind.SYMLINK:
             return _read_link(files, path, expected)
         try:
             reader = files.open(path)
         except OSError as error:
             now = files.stat(path)  # it may have become a directory or a FIFO, which cannot be opened
-            return _unsettled(path, now) if now != expected else _failed(path, error)
+            # There and not there: so say some disks of names that they cannot open. It would be looked for without end.
+            return _unsettled(path, now) if now != expected else HashFailed(path, False, False, sentence(error))
         try:
             return _read_file(files, path, expected, reader, chunk_key)
         finally:

@@ -187,7 +187,8 @@ class Endpoint:
             try:
                 found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_DGRAM)
             except (OSError, UnicodeError) as error:
-                raise Unavailable(f"the name {host} cannot be resolved: {error}") from None
+                why = getattr(error, "strerror", None) or error
+                raise Unavailable(f"the name {host} cannot be resolved: {why}") from None
             addresses = [str(entry[4][0]) for entry in found]
         usable = [a for a in dict.fromkeys(addresses) if self._datagrams.reaches(a) and not _is_nobody(a)]
         if not usable:

@@ -241,6 +241,7 @@ class Hash:
 
     path: str
     stat: Stat
+    restless: bool = False  # a file that is written to all the time: read it as it is now, whatever its stat
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,13 @@ class LastHeard:
         self._heard: dict[DeviceId, tuple[dict[Origin, int], int]] = _unpack(store.get(NAME) or b"")
 
     def heard(self, peer: DeviceId, state: State) -> None:
-        """Takes down what a member says of itself; the next commit keeps it."""
+        """Takes down what a member says of itself; the next commit keeps it.
+
+        Only once it has looked at its own disk: before, it does not know what it needs, and who asks for a preview has
+        the index and none of the files.
+        """
+        if not state.settled:
+            return
         said = ({Origin(origin): seq for origin, seq in state.clock}, state.need_files)
         if self._heard.get(peer) == said:
             return

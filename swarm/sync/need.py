@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from swarm.ids import Kind
+from swarm.ids import NO_CONTENT, Kind
+from swarm.sync.store import Local
 
 if TYPE_CHECKING:
     from swarm.index.record import Context, Record
     from swarm.index.view import Entry
+    from swarm.sync.files import Stat
     from swarm.sync.operation import Operation
-    from swarm.sync.store import Local
 
 
 @dataclass(slots=True)
@@ -38,3 +39,9 @@ class Running:
 def says_the_same(record: Record, local: Local) -> bool:
     """But for mode and times."""
     return (record.kind, record.content, record.target) == (local.kind, local.content, local.target)
+
+
+def local_of(kind: Kind, stat: Stat, installed: Context, copy_of: str) -> Local:
+    """What the installer has put there, without a content or target as yet."""
+    stamps = stat.size, stat.mode, stat.mtime_ns, stat.ctime_ns, stat.inode
+    return Local(kind, *stamps, NO_CONTENT, "", installed, copy_of)

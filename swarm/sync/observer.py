@@ -14,6 +14,7 @@ content that equals a live version is then adopted without a record, and absence
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from swarm.errors import BadPeer
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 QUIET = 0.05  # seconds without an event before a file that nobody closed is read
 UNREAD_AGAIN = 30.0  # seconds until what the system would not let us read is looked at again
 RACY_NS = 10_000_000  # a write this soon after the last one may carry the same mtime: two ticks of a slow kernel clock
+MAX_LINKS = 256  # files with the content of one that changed, among which its other names are looked for
 RACY_AGAIN = 0.1  # seconds until such a file is read a second time
 
 
@@ -249,7 +251,7 @@ class Observer:
         """`path` is due; with it all that changed of the database that it belongs to."""
         stat = self._files.reading[path].stat
         if path not in self._databases:
-            self._out(Hash(path, stat))
+            self._out(Hash(path, stat, self._files.is_restless(path, now)))
             return
         database = database_of(path)
         paths = [file for file in files_of(database) if not self.rules.ignores(file, False)]
@@ -438,6 +440,8 @@ class Observer:
             self._held.put(path, found)
             return
         local = self.store.local(path)
+        if local is not None and local.kind is Kind.FILE and local.inode == found.stat.inode:
+            self._look_at_links(path, local)
         if local is not None and only_inode_changed(local, found):
             self.store.put_local(path, replace(found.local(local.installed), copy_of=local.copy_of))
             self._touched(path)
@@ -465,7 +469,12 @@ class Observer:
                 self.missing.hasten(found.stat.inode, now + RENAME_WAIT)
         self._touched(path)
 
+    def _look_at_links(self, path: str, before: Local) -> None:
+        """A file changed in place: it may have other names, in directories of which the watcher says nothing."""
+        for other in islice(self.store.locals_with(before.content), MAX_LINKS):
+            if other != path and (known := self.store.local(other)) and known.inode == before.inode:
+                self._scan(parent_of(other))
+
     def _told(self, path: str) -> Record | None:
         """The record of what the view has at `path`."""
-        entry = self.ledger.visible(path)
-        return entry.record if entry is not None else None
+        return entry.record if (entry := self.ledger.visible(path)) else None

@@ -11,9 +11,9 @@ from dataclasses import replace
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
-from swarm.ids import NO_CONTENT, Kind, directories_above, join_path, parent_of
+from swarm.ids import Kind, directories_above, join_path, parent_of
 from swarm.sync.assembly import temp_of
-from swarm.sync.need import Need, Running, says_the_same
+from swarm.sync.need import Need, Running, local_of, says_the_same
 from swarm.sync.obstacles import Obstacles
 from swarm.sync.operation import (
     Confirm,
@@ -34,11 +34,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from swarm.content.chunk import ChunkRef
-    from swarm.index.record import Context, Record
+    from swarm.index.record import Record
     from swarm.index.view import Entry
     from swarm.sync.changes import Changes
     from swarm.sync.fetcher import Fetcher
-    from swarm.sync.files import Stat, Traits
+    from swarm.sync.files import Traits
     from swarm.sync.ignore import IgnoreRules
     from swarm.sync.ledger import Ledger
     from swarm.sync.store import Store
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 MAX_GROUP = 256  # operations in one group: few enough to be told of progress, many enough to share one syncfs
 FIRST_RETRY = 0.5  # seconds; doubled each time in a row
 LAST_RETRY = 60.0
+IN_THE_WAY = "The directory that is here holds what is not synced. Move that away, and it goes on by itself."
 DIRECTORY_MODE = 0o755  # of a directory that nobody has a record of
 
 
@@ -378,8 +379,12 @@ class Planner:
                 self.troubles.pop(operation.path, None)
                 self._unsettled.discard(operation.path)
                 self._record_done(result, running.need)
-            elif result.outcome is Outcome.KEPT:
+            elif result.outcome is Outcome.KEPT and running.need.entry is None:
                 self._kept.add(operation.path)
+            elif result.outcome is Outcome.KEPT:  # something else shall be there: not again at once, nor without a word
+                self._look_at(operation.path)
+                self._record_failed(Result(operation, Outcome.FAILED, why=IN_THE_WAY), now)
+                continue
             else:
                 if result.stat is not None:  # a user may act on it already
                     self._record_done(result, running.need)
@@ -412,25 +417,25 @@ class Planner:
             case Confirm(expected=expected):
                 local = replace(expected, installed=need.installed, copy_of=copy_of)
             case MakeDirectory():
-                local = _local(Kind.DIRECTORY, stat, need.installed, copy_of)
+                local = local_of(Kind.DIRECTORY, stat, need.installed, copy_of)
             case InstallLink(target=target):
                 self._store_history(path, result.history)
-                local = replace(_local(Kind.SYMLINK, stat, need.installed, copy_of), target=target)
+                local = replace(local_of(Kind.SYMLINK, stat, need.installed, copy_of), target=target)
             case SetMetadata(expected=expected):
                 local = replace(
-                    _local(expected.kind, stat, need.installed, copy_of),
+                    local_of(expected.kind, stat, need.installed, copy_of),
                     content=expected.content,
                     target=expected.target,
                 )
             case InstallFile(content=content):
                 self._store_history(path, result.history)
                 self.store.put_chunks(path, self._chunks_of(path))
-                local = replace(_local(Kind.FILE, stat, need.installed, copy_of), content=content)
+                local = replace(local_of(Kind.FILE, stat, need.installed, copy_of), content=content)
             case MoveFile(source=source, content=content):
                 self.store.move_chunks(source, path)
                 self.store.put_local(source, None)
                 self._removed(source)
-                local = replace(_local(Kind.FILE, stat, need.installed, copy_of), content=content)
+                local = replace(local_of(Kind.FILE, stat, need.installed, copy_of), content=content)
         self.store.put_local(path, local)
 
     def _chunks_of(self, path: str) -> tuple[ChunkRef, ...]:
@@ -466,8 +471,3 @@ class Planner:
         heappush(self._retry, (now + pause, path))
         if isinstance(result.operation, MoveFile):
             heappush(self._retry, (now + pause, result.operation.source))
-
-
-def _local(kind: Kind, stat: Stat, installed: Context, copy_of: str) -> Local:
-    stamps = stat.size, stat.mode, stat.mtime_ns, stat.ctime_ns, stat.inode
-    return Local(kind, *stamps, NO_CONTENT, "", installed, copy_of)

@@ -81,9 +81,15 @@ class Unread:
     def again(self, path: str, stat: Stat | None, now: float, longest: float = LAST_BACKOFF) -> None:
         """It changed while it was read, or something that belongs to it did: later, and later each time."""
         candidate = self.reading.pop(path, None)
-        if candidate is not None and path not in self.waiting:
+        if candidate is not None:
             backoff = min(candidate.backoff * 2, longest)
-            self._put(path, stat or candidate.stat, now + backoff, backoff, candidate.since, candidate.put_off)
+            newer = self.waiting.get(path)  # it was seen to change while it was read: that is no new beginning
+            seen = newer.stat if newer is not None else stat or candidate.stat
+            self._put(path, seen, now + backoff, backoff, candidate.since, candidate.put_off)
+
+    def is_restless(self, path: str, now: float) -> bool:
+        """Whether a path that is being read has not rested for so long that it is read between two writes."""
+        return now >= self.reading[path].since + LONGEST_WAIT
 
     def drop(self, path: str) -> None:
         """There is nothing any more that could be read there."""

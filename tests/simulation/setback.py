@@ -118,9 +118,10 @@ class Setback:
             oracle.wrote(device, path, new[1])
             if path in installed or (old is None and path not in watched.removed) or self._is_known_at(path):
                 self._owe(new[1], owed)  # as if what did not last had never been done: it is wanted as before
+            if not self._is_known_at(path):
+                node_at(device.files, path).ctime_ns += 1  # torn, or old; else nobody could see it
             if new[1] not in held and new[1] in oracle.due:
-                oracle.due[new[1]] = Due.SOMEWHERE  # torn, or old: a user has nothing of it
-                node_at(device.files, path).ctime_ns += 1  # else nobody could see it
+                oracle.due[new[1]] = Due.SOMEWHERE  # a user has nothing of it
         oracle.touched(device, before, after, metadata)
         oracle.remember(device)
 

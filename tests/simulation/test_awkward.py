@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import errno
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
 from swarm.ids import Kind
 from swarm.sync.dirty import Dirty
 from swarm.sync.events import Scan
 from swarm.sync.files import Traits
+from swarm.sync.planner import IN_THE_WAY
 from tests.simulation.world import World, two_devices
+
+if TYPE_CHECKING:
+    from swarm.sync.memory_open_file import MemoryReader
 
 
 def test_a_deleted_tree_with_ignored_files_stays_where_they_are_and_is_no_need() -> None:
@@ -21,6 +31,88 @@ def test_a_deleted_tree_with_ignored_files_stays_where_they_are_and_is_no_need()
     assert "d" not in one.tree()
     assert other.read("d/e/notes.swp") == b"ignored"
     assert "d/e/f.txt" not in other.tree()
+
+
+def test_what_is_written_to_a_file_is_told_of_all_its_names() -> None:
+    world, one, other = two_devices()
+    for directory in ("d", "e"):
+        one.mkdir(directory)
+    one.write("d/f", b"first")
+    world.settle()
+    with one.user() as files:
+        files.link("d/f", "e/g")
+    one.tell("e/g")
+    world.run(10.0)
+    one.write("d/f", b"second")
+    world.settle()
+    assert (other.read("d/f"), other.read("e/g")) == (b"second", b"second")
+    with one.user() as files:
+        files.set_mode("e/g", 0o600)
+    one.tell("e/g")
+    world.settle()
+    assert one.tree() == other.tree()
+
+
+def test_a_file_that_is_listed_and_cannot_be_found_is_told_and_not_looked_for_without_end() -> None:
+    world, one, _ = two_devices()
+    one.write("ghost", b"words")
+    usual, tries = one.files.open, 0
+
+    def find_nothing(path: str) -> MemoryReader:
+        nonlocal tries
+        if path != "ghost":
+            return usual(path)
+        tries += 1
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+
+    one.files.open = find_nothing  # type: ignore[method-assign]
+    world.run(20.0)
+    assert tries < 5
+    assert one.folder is not None
+    assert [path for path, _ in one.folder.status().cannot] == ["ghost"]
+
+
+def test_a_directory_with_ignored_files_where_a_file_shall_be_is_told_and_not_tried_without_end() -> None:
+    world, one, other = two_devices()
+    one.mkdir("d")
+    one.write("d/f", b"f")
+    world.settle()
+    other.write("d/notes.swp", b"ignored")
+    tries = 0
+    before = other.files.before
+    assert before is not None
+
+    def count(called: str, at: str) -> None:
+        nonlocal tries
+        tries += (called, at) == ("rmdir", "d")
+        before(called, at)
+
+    other.files.before = count
+    one.remove("d")
+    one.write("d", b"a file")
+    world.run(30.0)
+    assert 1 < tries < 10
+    assert other.folder is not None
+    assert other.folder.status().troubles == (("d", IN_THE_WAY),)
+    assert other.read("d/notes.swp") == b"ignored"
+    other.remove("d/notes.swp")
+    world.settle()
+    assert other.read("d") == b"a file"
+
+
+@pytest.mark.parametrize("pause", [0.02, 0.05, 0.06, 0.1])
+def test_a_file_that_never_rests_is_a_version_all_the_same_whatever_its_rhythm(pause: float) -> None:
+    world, one, other = two_devices()
+    data = b""
+    for _ in range(int(60 / pause)):
+        data += b"line\n"
+        with one.files.as_user():
+            one.files.write_file("log.txt", data)
+        one.tell("log.txt")
+        world.run(pause)
+    assert len(other.read("log.txt")) > len(data) // 3
+    assert one.folder is not None
+    assert one.folder.status().put_off == "log.txt", "it was a version so often that it has to wait by now"
 
 
 def test_a_directory_whose_name_is_not_utf8_is_not_looked_into_whatever_happens_there() -> None:

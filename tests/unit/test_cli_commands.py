@@ -152,6 +152,28 @@ def test_yes_merges_and_still_shows_the_preview(
     assert TABLE in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "typed",
+    [
+        ["wait", "/anna/Docs", "--timeout", "5"],
+        ["wait", "--timeout", "5", "/anna/Docs"],
+        ["wait", "--timeout", "5", "--", "/anna/Docs"],
+    ],
+    ids=" ".join,
+)
+def test_options_stand_before_or_behind_what_they_are_about(daemon: Callable[..., Answers], typed: list[str]) -> None:
+    fake = daemon(wait={"missing": []})
+    main.main(typed)
+    assert fake.calls[0][1]["path"] == "/anna/Docs"
+
+
+def test_an_option_may_stand_between_the_key_and_the_path(daemon: Callable[..., Answers], tmp_path: Path) -> None:
+    (tmp_path / "Docs").mkdir()
+    fake = daemon(join=JOINED)
+    assert main.main(["join", KEY, "--yes", str(tmp_path / "Docs")]) == 0
+    assert fake.calls[-1][1]["path"] == str(tmp_path / "Docs")
+
+
 def test_where_nobody_is_online_the_question_says_what_is_here(
     daemon: Callable[..., Answers], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -48,6 +48,23 @@ def test_a_relay_is_added_with_the_token_in_a_file(
     assert (out, err) == ("", "Registered.\n")
 
 
+@pytest.mark.parametrize("typed", [["relay", RELAY], [f"relay {RELAY}"], [RELAY]], ids=["words", "quoted", "bare"])
+def test_the_line_that_a_relay_prints_can_be_pasted_whole(daemon: Answers, typed: list[str]) -> None:
+    assert main.main(["relay", "add", *typed]) == 0
+    assert main.main(["relay", "remove", *typed]) == 0
+    assert [(name, arguments["relay"]) for name, arguments in daemon.calls] == [
+        ("relay-add", RELAY),
+        ("relay-remove", RELAY),
+    ]
+
+
+def test_an_option_may_stand_before_the_relay_as_the_readme_has_it(daemon: Answers, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("s3cret\n")
+    assert main.main(["relay", "add", "--token-file", str(token), RELAY]) == 0
+    assert daemon.calls == [("relay-add", {"relay": RELAY, "token": "s3cret"})]
+
+
 def test_a_relay_is_removed(daemon: Answers) -> None:
     assert main.main(["relay", "remove", "r.example.net:47470"]) == 0
     assert daemon.calls == [("relay-remove", {"relay": "r.example.net:47470"})]
@@ -70,6 +87,7 @@ def test_relays_are_listed_with_what_is_wrong(daemon: Answers, capsys: pytest.Ca
         ["relay", "add"],
         ["relay", "remove"],
         ["relay", "list", "x"],
+        ["relay", "list", "--frob", "x"],
         ["relay", "remove", "x", "--token-file", "/dev/null"],
         ["relay", "add", "x", "--token-file", "/dev/null"],
         ["relay", "add", "x", "--token-file", "/nowhere/at/all"],

@@ -12,10 +12,10 @@ NAS = DeviceId(b"n" * 32)
 ONE, TWO = Origin(b"1" * 16), Origin(b"2" * 16)
 
 
-def state(need_files: int = 0, **clock: int) -> State:
+def state(need_files: int = 0, *, settled: bool = True, **clock: int) -> State:
     origins = {"one": ONE, "two": TWO}
     entries = tuple((origins[name], seq) for name, seq in clock.items())
-    return State(b"f" * 16, entries, b"", b"", need_files, 0, True, resend=False)
+    return State(b"f" * 16, entries, b"", b"", need_files, 0, settled, resend=False)
 
 
 def test_what_lies_beyond_its_clock_and_what_it_needed_is_behind() -> None:
@@ -26,6 +26,15 @@ def test_what_lies_beyond_its_clock_and_what_it_needed_is_behind() -> None:
     assert heard.behind({ONE: 3}) == {NAS: 0}  # it knows more than we do
     heard.heard(NAS, state(4, one=12, two=5))
     assert heard.behind({ONE: 12, TWO: 5}) == {NAS: 4}
+
+
+def test_who_has_not_looked_at_its_disk_yet_is_not_called_identical() -> None:
+    heard = LastHeard(MemoryStore())
+    heard.heard(NAS, state(settled=False, one=10))  # as of one that asks for a preview: it has the index, and no file
+    assert heard.behind({ONE: 10}) == {}
+    heard.heard(NAS, state(one=8))
+    heard.heard(NAS, state(settled=False, one=10))
+    assert heard.behind({ONE: 10}) == {NAS: 2}
 
 
 def test_it_is_remembered_over_a_restart() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from swarm.errors import UserError
-from swarm.node.relay_list import MAX_RELAYS, NAME, RelayList, learned, learned_as
+from swarm.node.relay_list import MAX_RELAYS, NAME, RelayList, checked, learned, learned_as
 from tests.live.tiny_relay import TinyRelay
 
 if TYPE_CHECKING:
@@ -25,6 +25,10 @@ def test_what_was_added_is_there_after_a_restart_and_for_its_owner_alone(tmp_pat
     kept.add(written(2), None)
     assert [str(place) for place in RelayList(tmp_path).places] == [f"{written(1)}.secret", written(2)]
     assert stat.S_IMODE((tmp_path / NAME).stat().st_mode) == 0o600
+
+
+def test_the_line_that_a_relay_prints_names_it_like_its_second_word() -> None:
+    assert checked(f"relay {written(1)}") == checked(written(1))
 
 
 def test_a_relay_of_the_same_key_is_replaced(tmp_path: Path) -> None:
