@@ -336,7 +336,7 @@ class Endpoint:
             case None:
                 pass
 
-    # What connections tell us: `swarm.net.connection.Owner`.
+    # What connections tell us: `swarm.net.owner.Owner`.
 
     def claim(self, connection_id: bytes, connection: Connection) -> None:
         self._by_id[connection_id] = connection
