@@ -13,12 +13,12 @@ import socket
 import ssl
 from collections import Counter
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from relay.path import Stream, address_of
 from swarm.errors import BadPeer, Unavailable
+from swarm.net.acceptor import Acceptor, listening_socket
 from swarm.net.admission import allowance_key
-from swarm.net.tcp_listener import PAUSE, listening_socket
 from swarm.net.tls import listener_context, shake_hands, tune
 from swarm.wire.relay_frame import in_stream, stream_reader
 
@@ -46,7 +46,6 @@ class Streams:
         closed: Callable[[Stream], None],
         is_registered: Callable[[Stream], bool],
     ) -> None:
-        self._socket = sock
         self._limits = limits
         self._counts = counts
         self.received = received
@@ -58,10 +57,10 @@ class Streams:
         self._hosts: Counter[str] = Counter()
         self._number = 0
         self._entering: set[asyncio.Task[None]] = set()
-        self.port: int = sock.getsockname()[1]
         self.not_sent = 0  # frames for which there was no room
         self.open = 0  # connections, those that still shake hands included
-        self._loop.add_reader(sock, self._accept)
+        self._acceptor = Acceptor(sock, self._arrived)
+        self.port = self._acceptor.port
 
     @classmethod
     def listen(
@@ -95,8 +94,7 @@ class Streams:
 
     async def close(self) -> None:
         """All of them."""
-        self._loop.remove_reader(self._socket)
-        self._socket.close()
+        self._acceptor.close()
         for task in self._entering:
             task.cancel()
         await asyncio.gather(*self._entering, return_exceptions=True)
@@ -104,15 +102,7 @@ class Streams:
             connection.flush()
             connection.abort()
 
-    def _accept(self) -> None:
-        try:
-            sock, source = self._socket.accept()
-        except (BlockingIOError, ConnectionAbortedError, InterruptedError):
-            return
-        except OSError:  # EMFILE and its kin: the socket stays readable, so asking again at once would spin
-            self._loop.remove_reader(self._socket)
-            self._loop.call_later(PAUSE, self._resume)
-            return
+    def _arrived(self, sock: socket.socket, source: Any) -> None:
         host, port = address_of(source)
         key = allowance_key(host)
         if self.open >= self._limits.streams or self._hosts[key] >= self._limits.streams_per_address:
@@ -126,10 +116,6 @@ class Streams:
         task = self._loop.create_task(self._enter(sock, Stream(host, port, self._number), key))
         self._entering.add(task)
         task.add_done_callback(self._entering.discard)
-
-    def _resume(self) -> None:
-        if self._socket.fileno() >= 0:
-            self._loop.add_reader(self._socket, self._accept)
 
     async def _enter(self, sock: socket.socket, stream: Stream, key: str) -> None:
         """TLS; from then on the connection looks after itself."""

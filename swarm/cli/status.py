@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
 STATE_WIDTH: Final = 11  # of "identical" and "14 behind": they change, and the routes after them shall not jump
+SHOWN: Final = 3  # names of what cannot be held: enough to know what it is about
 LATEST_COLUMN: Final = 56  # where "latest on" stands, when what is left of it is not longer
 
 
@@ -99,6 +100,12 @@ def _particulars(folder: dict[str, Any]) -> list[str]:
         lines.append("  " + _colour(plural(folder["local_changes"], "local change"), "yellow"))
     if folder["cannot"]:
         lines.append("  " + _colour(f"{plural(folder['cannot'], 'file')} cannot be held by this device", "yellow"))
+        listed = folder.get("cannot_paths", [])
+        lines += [
+            f"    {terminal.printable(entry['path'])}: {terminal.printable(entry['why'])}" for entry in listed[:SHOWN]
+        ]
+        if folder["cannot"] > SHOWN:
+            lines.append("    … swarm status --json lists more")
     return lines
 
 

@@ -64,15 +64,6 @@ class ChunkReader:
         return data
 
 
-def read_chunk(files: FileSystem, chunk_key: bytes, chunk: ChunkId, places: Iterable[ChunkPlace]) -> bytes | None:
-    """One chunk's bytes, from the first place whose bytes hash right; None where none does."""
-    reader = ChunkReader(files, chunk_key)
-    try:
-        return reader.read(chunk, places)
-    finally:
-        reader.close()
-
-
 def serve(files: FileSystem, chunk_key: bytes, items: Iterable[ServeItem]) -> Iterator[tuple[bytes, bytes | None]]:
     """(identifier, bytes) for each item in order; None for what cannot be found any more.
 

@@ -16,8 +16,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from blake3 import blake3
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -78,15 +76,6 @@ def join(one: Mapping[Origin, int], other: Mapping[Origin, int]) -> Clock:
     union = dict(one)
     _raise_to(union, other.items())
     return union
-
-
-def clock_hash(clock: Mapping[Origin, int]) -> bytes:
-    """32 bytes, equal for equal clocks. An origin at 0 is an origin unknown."""
-    hasher = blake3(b"swarm1.clock")
-    for origin, seq in sorted(clock.items()):
-        if seq:
-            hasher.update(origin + seq.to_bytes(8, "big"))
-    return hasher.digest()
 
 
 def _raise_to(clock: Clock, entries: Iterable[tuple[Origin, int]]) -> None:

@@ -31,8 +31,8 @@ MAX_TOKEN: Final = 64  # characters; 48 random bytes in base64, where 16 would d
 DAY: Final = 86_400  # seconds
 NEAR_MIDNIGHT: Final = 3_600  # seconds by which clocks may differ, and a client may be late to say its new topics
 
-_PRINTED: Final = re.compile(r"([A-Za-z0-9_-]{43})(?:\.([A-Za-z0-9_-]{1,64}))?")
-_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_TOKEN: Final = re.compile(rf"[A-Za-z0-9_-]{{1,{MAX_TOKEN}}}")
+_PRINTED: Final = re.compile(rf"([A-Za-z0-9_-]{{{RELAY_KEY_LENGTH}}})(?:\.({_TOKEN.pattern}))?")
 
 
 class RelayPass(NamedTuple):

@@ -11,15 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections import deque
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from aioquic.quic import events
 
 from swarm.errors import BadPeer, SwarmError, Unavailable
 from swarm.net.binding import binding_of
-from swarm.net.lane import CONTROL_STREAM, QuicLane, again
+from swarm.net.lanes import Lanes
 from swarm.net.patience import Judgement, Patience
 from swarm.net.probe import Prober
 from swarm.net.router import VIRTUAL_ADDRESS
@@ -31,14 +29,13 @@ if TYPE_CHECKING:
     from aioquic.quic.events import ConnectionTerminated, QuicEvent
 
     from swarm.net.capped import CappedConnection
+    from swarm.net.lane import QuicLane
     from swarm.net.limits import Limits
     from swarm.net.owner import Owner
     from swarm.net.router import Router
     from swarm.wire.hop import Channel, Hop, Places
     from swarm.wire.lane import Route, Via
 
-UNSENT_HIGH = 1 << 20  # bytes written and not on the wire, of all lanes of a link, above which writers wait
-UNSENT_LANE = 64 << 10  # but not those of a lane with less than this: the control lane passes the bulk
 LONGEST_REASON = 120  # characters of what a peer gives as its reason for closing
 FAREWELLS = 3  # times that our close is repeated to a peer that still sends, in the LINGER seconds after it
 LINGER = 2.0
@@ -74,10 +71,7 @@ class Connection:
         self.binding = b""
         self.on_route = None
         self.tag = b""  # of the probes of this link; known once the peer is trusted
-        self._lanes: dict[int, QuicLane] = {}
-        self._offered: deque[QuicLane] = deque()  # opened by the peer and not accepted yet
-        self._offer = asyncio.Event()
-        self._room = asyncio.Event()
+        self._lanes = Lanes(quic, limits.lanes, self._transmit_soon)
         self._established = asyncio.Event()
         self._closed = asyncio.Event()
         self._failure: SwarmError | None = None
@@ -113,19 +107,11 @@ class Connection:
 
     async def open_lane(self) -> QuicLane:
         """A new lane; the first one of the side that dialled is the control lane. Raises Unavailable."""
-        self._check()
-        stream_id = self._quic.get_next_available_stream_id()
-        self._quic.send_stream_data(stream_id, b"")  # takes the id
-        lane = self._lanes[stream_id] = QuicLane(self, stream_id)
-        return lane
+        return self._lanes.open()
 
     async def accept_lane(self) -> QuicLane:
         """See `swarm.wire.lane.Link`."""
-        while not self._offered:
-            self._check()
-            self._offer.clear()
-            await self._offer.wait()
-        return self._offered.popleft()
+        return await self._lanes.accept()
 
     def trust(self) -> None:
         """See `swarm.wire.lane.Link`."""
@@ -155,38 +141,6 @@ class Connection:
     async def wait_closed(self) -> None:
         """See `swarm.wire.lane.Link`."""
         await self._closed.wait()
-
-    # What the lanes use.
-
-    def put(self, lane: QuicLane, data: bytes) -> None:
-        """Queues bytes of a lane. Raises Unavailable where the peer no longer takes them."""
-        try:
-            self._quic.send_stream_data(lane.stream_id, data)
-        except (RuntimeError, ValueError):  # the stream was reset, or stopped by the peer
-            raise Unavailable("the peer has stopped reading this lane") from None
-        self._transmit_soon()
-
-    def finish(self, lane: QuicLane) -> None:
-        """Ends our direction of a lane."""
-        with suppress(RuntimeError, ValueError):  # the peer stopped it before we could
-            self._quic.send_stream_data(lane.stream_id, b"", end_stream=True)
-        self._transmit_soon()
-        self._forget_if_done(lane)
-
-    def taken(self, lane: QuicLane, size: int) -> None:
-        """The application has read `size` bytes of a lane."""
-        if self._quic.take(lane.stream_id, size):
-            self._transmit_soon()
-        self._forget_if_done(lane)
-
-    def crowded(self, lane: QuicLane) -> bool:
-        """Is there more waiting to be sent than a writer of this lane should add to?"""
-        return self._quic.unsent(lane.stream_id) > UNSENT_LANE and self._quic.unsent_in_all() > UNSENT_HIGH
-
-    async def room(self) -> None:
-        """Until something was sent, or nothing will be."""
-        self._room.clear()
-        await self._room.wait()
 
     # What the endpoint uses.
 
@@ -289,7 +243,7 @@ class Connection:
                 self._end(Unavailable(f"the network refuses: {refusal.strerror or refusal}"), tell=False)
                 return
             self._settle()  # new connection ids are claimed before the peer can use them
-            self._room.set()
+            self._lanes.sent()
         if self._failure is None:
             self._arm(now)
             if self._quic.turn_over:
@@ -308,16 +262,14 @@ class Connection:
     def _handle(self, event: QuicEvent) -> None:
         match event:
             case events.StreamDataReceived(data=data, end_stream=complete, stream_id=stream_id):
-                lane = self._lanes.get(stream_id) or self._offered_lane(stream_id)
-                if lane is not None:
-                    lane.arrive(data, complete)
-                    self._forget_if_done(lane)
+                try:
+                    self._lanes.arrived(stream_id, data, complete)
+                except BadPeer as error:
+                    self._end(error, "limits exceeded")
             case events.StreamReset(stream_id=stream_id):
-                self._quic.forfeit(stream_id)
-                if (lane := self._lanes.get(stream_id)) is not None:
-                    self._abandon(lane)
+                self._lanes.reset(stream_id)
             case events.StopSendingReceived():
-                self._room.set()  # a writer of that lane waits for nothing now
+                self._lanes.sent()  # a writer of that lane waits for nothing now
             case events.ConnectionIdIssued(connection_id=connection_id):
                 self._claim(connection_id)
             case events.ConnectionIdRetired(connection_id=connection_id):
@@ -327,31 +279,6 @@ class Connection:
                 self._complete_handshake()
             case _:
                 pass  # ping answers, ALPN: nothing to do
-
-    def _offered_lane(self, stream_id: int) -> QuicLane | None:
-        """The lane of a stream that the peer has just opened; None when it may not."""
-        if not self._quic.trusted and stream_id != CONTROL_STREAM:
-            self._end(BadPeer("a second lane before the peer was trusted"), "limits exceeded")
-            return None
-        if len(self._offered) > self._limits.lanes:
-            self._end(BadPeer("more lanes than were accepted"), "limits exceeded")
-            return None
-        lane = self._lanes[stream_id] = QuicLane(self, stream_id)
-        self._offered.append(lane)
-        self._offer.set()
-        return lane
-
-    def _abandon(self, lane: QuicLane) -> None:
-        """The peer has reset a lane. One that nobody accepted yet is as if it never was."""
-        lane.discard()
-        lane.fail(Unavailable("the peer has abandoned this lane"))
-        if lane in self._offered:
-            self._offered.remove(lane)
-            lane.close()
-
-    def _forget_if_done(self, lane: QuicLane) -> None:
-        if lane.done and self._lanes.pop(lane.stream_id, None) is not None:
-            self._quic.forget(lane.stream_id)
 
     def _complete_handshake(self) -> None:
         assert self._secrets is not None
@@ -444,10 +371,9 @@ class Connection:
             self._loop.call_later(LINGER, self._release)
         else:
             self._release()
-        for lane in self._lanes.values():
-            lane.fail(failure)
-        for waiting in (self._established, self._offer, self._room, self._closed):
-            waiting.set()
+        self._lanes.fail(failure)
+        self._established.set()
+        self._closed.set()
 
     def _say_farewell(self, reason: str) -> bool:
         """Sends our close; True when there was one to send."""
@@ -470,7 +396,3 @@ class Connection:
             self._owner.release(connection_id)
         self._claimed.clear()
         self._farewells = 0
-
-    def _check(self) -> None:
-        if self._failure is not None:
-            raise again(self._failure)

@@ -3,7 +3,7 @@
 Datagrams are told apart by their first byte: 0x40 and above is QUIC, 0x30 to 0x3F a relay's (`swarm.net.gates`), 0x24
 and 0x25 the probes of links, and the rest is for whoever asked for it (the DHT, echo). QUIC's are given to connections
 by connection id and never by source address, so that an address may change below a connection. What begins without a
-connection is a stranger's: it gets one only past `Admission`, with Retry when many have come, and nothing is kept of a
+connection is a stranger's: it gets one only past `Reception`, with Retry when many have come, and nothing is kept of a
 handshake whose first packet does not decrypt.
 """
 
@@ -14,25 +14,15 @@ import contextlib
 import dataclasses
 import io
 import logging
-import os
 import socket
 import ssl
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
-from aioquic.buffer import Buffer  # type: ignore[attr-defined]
 from aioquic.quic.configuration import QuicConfiguration
-from aioquic.quic.packet import (
-    QuicPacketType,
-    QuicProtocolVersion,
-    encode_quic_retry,
-    encode_quic_version_negotiation,
-    pull_quic_header,
-)
-from aioquic.quic.retry import QuicRetryTokenHandler
 
 from swarm.errors import Unavailable
-from swarm.net.admission import Admission, Verdict
+from swarm.net.admission import Admission
 from swarm.net.capped import STREAM_WINDOW, CappedConnection
 from swarm.net.certificate import ephemeral_certificate
 from swarm.net.connection import Connection
@@ -42,13 +32,12 @@ from swarm.net.hops import Hops
 from swarm.net.limits import Limits
 from swarm.net.path_mtu import BASE, LARGEST
 from swarm.net.probe import tag_of
+from swarm.net.reception import CONNECTION_ID, LONG_HEADER, VERSIONS, Admitted, Answer, Reception, destination
 from swarm.net.router import Router
 from swarm.wire.hop import Channel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    from aioquic.quic.packet import QuicHeader
 
     from swarm.config import RelayAddress
     from swarm.keys.device import DeviceKey
@@ -59,9 +48,6 @@ if TYPE_CHECKING:
 
 ALPN = "swarm/1"
 FIRST_QUIC_BYTE = 0x40
-LONG_HEADER = 0x80
-CONNECTION_ID = 8  # bytes, of every connection id that we issue
-VERSIONS = [int(QuicProtocolVersion.VERSION_1)]  # one: a second would only be more to attack
 PORT_TRIES = 50  # daemons on one machine, before something else must be wrong
 DIAL_ADDRESSES = 4  # of one name
 MAX_KNOCKS = 64  # channels asked for at the same time, for links whose hop has failed
@@ -88,7 +74,7 @@ class Endpoint:
         self._on_other = on_other
         self._limits = limits
         self._admission = Admission(limits)
-        self._retry = QuicRetryTokenHandler()
+        self._reception = Reception(self._admission)
         self._configuration = QuicConfiguration(
             alpn_protocols=[ALPN],
             connection_id_length=CONNECTION_ID,
@@ -281,7 +267,7 @@ class Endpoint:
             return
         if len(data) > LARGEST:
             return  # nobody of ours sends these
-        connection = self._by_id.get(_destination(data))
+        connection = self._by_id.get(destination(data))
         if connection is not None:
             connection.receive(data, hop)
             self._touched[connection] = None
@@ -337,65 +323,20 @@ class Endpoint:
     # Strangers.
 
     def _greet(self, data: bytes, hop: Hop) -> None:
-        """A first packet, perhaps. It is at least 1,200 bytes, so that no answer is larger than the question."""
-        try:
-            header = pull_quic_header(Buffer(data=data), host_cid_length=CONNECTION_ID)
-        except ValueError:
-            return
-        if header.packet_type is QuicPacketType.VERSION_NEGOTIATION:
-            return
-        if header.version not in VERSIONS:
-            answer = encode_quic_version_negotiation(header.destination_cid, header.source_cid, VERSIONS)
-            self._hops.send([answer], hop)
-        elif header.packet_type is QuicPacketType.INITIAL and len(header.destination_cid) >= CONNECTION_ID:
-            self._admit(data, header, hop)
-
-    def _admit(self, data: bytes, header: QuicHeader, hop: Hop) -> None:
-        address = self._hops.address(hop)
-        original = self._original_id(header, address)
-        proved = original is not None or isinstance(hop, Channel)  # a relay asked whether we accept
-        match self._admission.verdict(address[0], proved=proved):
-            case Verdict.PROVE_ADDRESS:
-                self._ask_again(header, address)
-            case Verdict.ADMIT:
-                connection = self._connect(
-                    hop,
-                    is_client=False,
-                    original_id=header.destination_cid if original is None else original,
-                    retry_id=None if original is None else header.destination_cid,
-                )
-                connection.begin(header.destination_cid, data)
+        """A first packet, perhaps."""
+        now = asyncio.get_running_loop().time()
+        vouched = isinstance(hop, Channel)  # a relay asked whether we accept
+        match self._reception.greet(data, self._hops.address(hop), now, vouched=vouched):
+            case Answer(datagram):
+                self._hops.send([datagram], hop)
+            case Admitted(addressed_to, original_id, retry_id):
+                connection = self._connect(hop, is_client=False, original_id=original_id, retry_id=retry_id)
+                connection.begin(addressed_to, data)
                 self._touched[connection] = None
-            case Verdict.REFUSE:
+            case None:
                 pass
 
-    def _original_id(self, header: QuicHeader, address: Address) -> bytes | None:
-        """What the first packet was addressed to, when this one carries our token; None when it proves nothing."""
-        if not header.token:
-            return None
-        try:
-            return self._retry.validate_token(
-                address=address,
-                destination_cid=header.destination_cid,
-                token=header.token,
-                now=asyncio.get_running_loop().time(),
-            )
-        except ValueError:
-            return None
-
-    def _ask_again(self, header: QuicHeader, address: Address) -> None:
-        assert header.version is not None
-        retry_id = os.urandom(CONNECTION_ID)
-        token = self._retry.create_token(
-            address=address,
-            original_destination_connection_id=header.destination_cid,
-            retry_source_connection_id=retry_id,
-            now=asyncio.get_running_loop().time(),
-        )
-        answer = encode_quic_retry(header.version, retry_id, header.source_cid, header.destination_cid, token)
-        self._datagrams.send([answer], address)
-
-    # What connections tell us: `swarm.net.connection.Owner`.
+    # What connections tell us: `swarm.net.owner.Owner`.
 
     def claim(self, connection_id: bytes, connection: Connection) -> None:
         self._by_id[connection_id] = connection
@@ -439,13 +380,6 @@ class Endpoint:
 
     def stalled(self, connection: Connection) -> None:
         self._stalled[connection] = None
-
-
-def _destination(data: bytes) -> bytes:
-    """The destination connection id, by RFC 8999 for long headers and by our own length for short ones."""
-    if data[0] & LONG_HEADER:
-        return data[6 : 6 + data[5]] if len(data) > 6 else b""
-    return data[1 : 1 + CONNECTION_ID]
 
 
 def _is_nobody(host: str) -> bool:

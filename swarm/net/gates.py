@@ -100,7 +100,7 @@ class Gates:
             del self._gates[gate.key], self._hops.gates[gate.key]
         self.located(gate)
 
-    # -- `swarm.net.relay_gate.Gatekeeper`
+    # -- `swarm.net.gate_state.Gatekeeper`
 
     async def resolve(self, host: str, port: int) -> list[Address]:
         return await self._inside.resolve(host, port)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from swarm.errors import Bug, SwarmError
 
 if TYPE_CHECKING:
-    from swarm.net.connection import Connection
+    from swarm.net.lanes import Lanes
 
 CONTROL_STREAM = 0  # the first bidirectional stream of the side that dialled
 
@@ -21,8 +21,8 @@ CONTROL_STREAM = 0  # the first bidirectional stream of the side that dialled
 class QuicLane:
     """An ordered duplex byte stream."""
 
-    def __init__(self, connection: Connection, stream_id: int) -> None:
-        self._connection = connection
+    def __init__(self, lanes: Lanes, stream_id: int) -> None:
+        self._lanes = lanes
         self.stream_id = stream_id
         self._inbox: deque[bytes] = deque()
         self._skip = 0  # bytes of the inbox's first piece that were read
@@ -46,7 +46,7 @@ class QuicLane:
             self._readable.clear()
             await self._readable.wait()
         data = self._pull(limit)
-        self._connection.taken(self, len(data))
+        self._lanes.taken(self, len(data))
         return data
 
     async def write(self, data: bytes) -> None:
@@ -58,9 +58,9 @@ class QuicLane:
             raise Bug("write after close")
         if self._failure is not None:
             raise again(self._failure)
-        self._connection.put(self, data)
-        while self._failure is None and self._connection.crowded(self):
-            await self._connection.room()
+        self._lanes.put(self, data)
+        while self._failure is None and self._lanes.crowded(self):
+            await self._lanes.room()
         if self._failure is not None:
             raise again(self._failure)
 
@@ -68,7 +68,7 @@ class QuicLane:
         """See `swarm.wire.lane.Lane`."""
         if not self._closed:
             self._closed = True
-            self._connection.finish(self)
+            self._lanes.finish(self)
 
     @property
     def done(self) -> bool:
@@ -76,7 +76,7 @@ class QuicLane:
         return self._closed and not self._inbox and (self._complete or self._failure is not None)
 
     def arrive(self, data: bytes, complete: bool) -> None:
-        """The connection has data for us, or the end of it."""
+        """There is data for us, or the end of it."""
         if data:
             self._inbox.append(data)
         self._complete = self._complete or complete

@@ -16,12 +16,14 @@ import logging
 import math
 import os
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from swarm.errors import BadPeer, Unavailable
 from swarm.keys.relay import RelayPass
 from swarm.net import relay_effect as effects
 from swarm.net.gate_state import GateState
+from swarm.net.knocks import Knocks
 from swarm.net.relay_client import RelayClient, State
 from swarm.net.relay_stream import RelayStream
 from swarm.wire.hop import Channel
@@ -47,9 +49,9 @@ LATEST_TCP_AGAIN = 60.0
 RESOLVE_AGAIN = 5.0  # seconds after a name could not be looked up
 HURRY_PAUSE = 1.0  # seconds between two questions to a relay that is away, while links wait for it
 TRANSACTION_BYTES = 8
-log = logging.getLogger(__name__)
-
 NOWHERE = ("0.0.0.0", 0)
+
+log = logging.getLogger(__name__)
 
 
 class RelayGate:
@@ -87,7 +89,7 @@ class RelayGate:
         self._via: Via = "udp"
         self._stream: RelayStream | None = None
         self._channels: dict[int, Channel] = {}
-        self._knocks: dict[bytes, list[asyncio.Future[Channel]]] = {}
+        self._knocks = Knocks()
         self._wake: asyncio.TimerHandle | None = None
         self._udp_heard = False  # since the last start over UDP
         self._begun = False
@@ -157,22 +159,19 @@ class RelayGate:
 
     # -- doors
 
-    def knock(self, handle: bytes, *, urgent: bool) -> asyncio.Future[Channel]:
-        """A channel to a device, or Unavailable. The answer may take seconds.
+    async def knock(self, handle: bytes, *, urgent: bool) -> Channel:
+        """A channel to a device. The answer may take seconds. Raises Unavailable.
 
         `urgent`: a link has lost its way. The relay is asked now, however long it was away, and may answer later.
         """
-        answer: asyncio.Future[Channel] = self._loop.create_future()
         if urgent:
             self._hurry()
         if self._closed or (self.state.via is None and not urgent):
-            answer.set_exception(Unavailable(f"the relay {self.title} is not there: {self.why or 'not yet'}"))
-            return answer
-        waiting = self._knocks.setdefault(handle, [])
-        waiting.append(answer)
-        if len(waiting) == 1:
+            raise Unavailable(f"the relay {self.title} is not there: {self.why or 'not yet'}")
+        answer, first = self._knocks.add(handle)
+        if first:
             self._do(self._client.open(handle, self._loop.time()))
-        return answer
+        return await answer
 
     def _hurry(self) -> None:
         """Does not wait for the end of a rest after the relay did not answer, nor for its next sign of life."""
@@ -355,8 +354,7 @@ class RelayGate:
                 self._change(GateState(self._via, reserved, refusal, "", self.address, observed))
                 self._keeper.registered(self.key)
             case effects.Observed(address):
-                state = self.state
-                self._change(GateState(state.via, state.reserved, state.refusal, state.trouble, state.address, address))
+                self._change(replace(self.state, observed=address))
             case effects.Failed(refusal):
                 self._change(GateState(refusal=refusal, address=self.address))
                 if refusal is Refusal.NO_ANSWER:
@@ -374,9 +372,7 @@ class RelayGate:
             case effects.ChannelOpened(number, handle) | effects.ChannelIncoming(number, handle):
                 self._opened(number, handle)
             case effects.OpenRefused(handle, refusal):
-                for answer in self._knocks.pop(handle, []):
-                    if not answer.done():
-                        answer.set_exception(Unavailable(f"no channel at {self.title}: {refusal.name.lower()}"))
+                self._knocks.refused(handle, f"no channel at {self.title}: {refusal.name.lower()}")
             case effects.ChannelClosed(number):
                 if (channel := self._channels.pop(number, None)) is not None:
                     self._keeper.channel_lost(channel)
@@ -386,19 +382,13 @@ class RelayGate:
 
     def _opened(self, number: int, handle: bytes) -> None:
         channel = self._channels.setdefault(number, Channel(self.key, number, self._via))
-        for answer in self._knocks.pop(handle, []):
-            if not answer.done():
-                answer.set_result(channel)
+        self._knocks.opened(handle, channel)
 
     def _lose_channels(self) -> None:
         lost, self._channels = list(self._channels.values()), {}
         for channel in lost:
             self._keeper.channel_lost(channel)
-        for answers in self._knocks.values():
-            for answer in answers:
-                if not answer.done():
-                    answer.set_exception(Unavailable(f"the relay {self.title} was lost"))
-        self._knocks.clear()
+        self._knocks.lost(f"the relay {self.title} was lost")
 
     def _back_to_udp(self) -> None:
         if self._via == "tcp" and not self._closed:

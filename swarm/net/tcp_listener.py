@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-import socket
 import ssl
 from contextlib import suppress
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from swarm.errors import Unavailable
+from swarm.net.acceptor import Acceptor, listening_socket
 from swarm.net.admission import Admission, Verdict
 from swarm.net.datagrams import plain_address
 from swarm.net.invitations import TOKEN_BYTES, Invitations
@@ -22,8 +22,8 @@ from swarm.net.limits import Limits
 from swarm.net.tcp_lane import TcpLane
 from swarm.net.tls import Readiness, listener_context, shake_hands, tune
 
-BACKLOG = 64  # connections that wait for us in the kernel: as many as there may be strangers
-PAUSE = 0.5  # seconds without accepting, when this process has no descriptors left
+if TYPE_CHECKING:
+    import socket
 
 
 class Host(Protocol):
@@ -38,15 +38,14 @@ class TcpListener:
 
     def __init__(self, sock: socket.socket, limits: Limits) -> None:
         """For `open`."""
-        self._socket = sock
         self._limits = limits
         self._admission = Admission(limits)
         self._context, self.fingerprint = listener_context()
         self._invitations: Invitations[Host] = Invitations(os.urandom)
         self._loop = asyncio.get_running_loop()
         self._strangers: set[asyncio.Task[None]] = set()
-        self.port: int = sock.getsockname()[1]
-        self._loop.add_reader(sock, self._accept)
+        self._acceptor = Acceptor(sock, self._arrived)
+        self.port = self._acceptor.port
 
     @classmethod
     def open(cls, host: str, port: int, limits: Limits | None = None) -> TcpListener:
@@ -71,21 +70,12 @@ class TcpListener:
 
     async def close(self) -> None:
         """Strangers are sent away; lanes that were welcomed are their hosts'."""
-        self._loop.remove_reader(self._socket)
-        self._socket.close()
+        self._acceptor.close()
         for task in self._strangers:
             task.cancel()
         await asyncio.gather(*self._strangers, return_exceptions=True)
 
-    def _accept(self) -> None:
-        try:
-            sock, source = self._socket.accept()
-        except (BlockingIOError, ConnectionAbortedError, InterruptedError):
-            return
-        except OSError:  # EMFILE and its kin: the socket stays readable, so asking again at once would spin
-            self._loop.remove_reader(self._socket)
-            self._loop.call_later(PAUSE, self._resume)
-            return
+    def _arrived(self, sock: socket.socket, source: Any) -> None:
         host = plain_address(source)[0].partition("%")[0]
         if self._admission.verdict(host, proved=True) is not Verdict.ADMIT:  # TCP itself has proved the address
             sock.close()
@@ -94,10 +84,6 @@ class TcpListener:
         task = self._loop.create_task(self._examine(sock, host))
         self._strangers.add(task)
         task.add_done_callback(self._strangers.discard)
-
-    def _resume(self) -> None:
-        if self._socket.fileno() >= 0:
-            self._loop.add_reader(self._socket, self._accept)
 
     async def _examine(self, sock: socket.socket, host: str) -> None:
         """A stranger, until it is none or is gone."""
@@ -138,31 +124,3 @@ async def _token(sock: ssl.SSLSocket) -> bytes:
         return token
     finally:
         readiness.close()
-
-
-def listening_socket(host: str, port: int) -> socket.socket:
-    """A TCP socket that listens at one address or at all ("" and "::"), and never blocks. Raises OSError."""
-    everywhere = host in ("", "::")
-    if everywhere or ":" in host:
-        try:
-            return _listening(socket.AF_INET6, "::" if everywhere else host, port, dual=everywhere)
-        except OSError as error:
-            if not everywhere or error.errno == errno.EADDRINUSE:
-                raise
-            host = ""  # a machine without IPv6
-    return _listening(socket.AF_INET, host, port, dual=False)
-
-
-def _listening(family: socket.AddressFamily, host: str, port: int, *, dual: bool) -> socket.socket:
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        sock.setblocking(False)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a restart need not wait for old connections
-        if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not dual)
-        sock.bind((host, port))
-        sock.listen(BACKLOG)
-    except OSError:
-        sock.close()
-        raise
-    return sock

@@ -30,7 +30,7 @@ def checkup(node: Node) -> dict[str, Any]:
             }
             for peer in node.peers.values()
         ],
-        "folders": [{"name": folder.name, "path": folder.root} for folder in node.folders.values()],
+        "folders": [{"name": folder.name, "path": folder.root} for folder in node.folders.known.values()],
     }
 
 

@@ -57,7 +57,7 @@ NetworkEffect = Send | Ask | Serve | Accuse
 class Outlet(Protocol):
     """Where effects for the network go; called from the folder's thread."""
 
-    def __call__(self, thread: FolderThread, effects: list[NetworkEffect]) -> None: ...
+    def __call__(self, thread: FolderThread, effects: list[NetworkEffect], /) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import math
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import swarm
-from swarm.errors import SwarmError, UserError
 from swarm.keys.certificate import Certificate
 from swarm.keys.device import DeviceKey
 from swarm.keys.relay import printed
@@ -20,16 +18,14 @@ from swarm.keys.role import Role
 from swarm.net.rate import Bucket
 from swarm.node.address_book import AddressBook
 from swarm.node.finder import Finder
-from swarm.node.folder_thread import FolderThread
+from swarm.node.folders import Folders
 from swarm.node.peer import Peer
-from swarm.node.preview import PreviewThread
 from swarm.node.relay_list import RelayList, learned
 from swarm.node.relays import Relays
 from swarm.node.rendezvous import Rendezvous
-from swarm.node.shared_folder import SharedFolder
 from swarm.session.rivals import Rival, keeps_newer
 from swarm.session.session import Session
-from swarm.sync.events import Accuse, ScanWanted
+from swarm.sync.events import Accuse
 from swarm.sync.folder import Identity
 
 if TYPE_CHECKING:
@@ -37,26 +33,21 @@ if TYPE_CHECKING:
 
     from swarm.config import Config
     from swarm.discovery.dht.place import Place
-    from swarm.disk.home import FolderHome, Home
+    from swarm.disk.home import Home
     from swarm.ids import DeviceId, FolderId
     from swarm.keys.chain import FolderKeys
     from swarm.keys.hints import Hints
     from swarm.net.network import Network
     from swarm.net.tcp_listener import TcpListener
-    from swarm.node.folder_thread import NetworkEffect
+    from swarm.node.folder_thread import FolderThread, NetworkEffect
     from swarm.node.mailbox import Mailbox
     from swarm.wire.lane import Link
 
 log = logging.getLogger("swarm.node")
 
 READERS = 2  # threads that read content for peers
-STOP_LOOK = 1.0  # seconds between two looks at one that takes longer
-STOP_SECONDS = 20.0  # for a folder's thread to end where it is closed and the node lives on
-PAUSE_LOOK = 30.0  # seconds between two looks at the clock while a pause lasts
 SHUN_SECONDS = 30.0  # a member that broke the protocol stays out: it may be a bug of ours, or an old version
-SIMULTANEOUS = (
-    15.0  # seconds; two dials of one moment are not further apart. Who dials later has lost the older session
-)
+SIMULTANEOUS = 15.0  # seconds; two dials of one moment are not further apart. A later one has lost the older session
 SAVE_INTERVAL = 60.0  # seconds between two savings of the address book
 
 
@@ -68,8 +59,16 @@ class Node:
         self.config = config
         self.name = name
         self.device = DeviceKey.create(home.seed)
-        self.folders: dict[FolderId, SharedFolder] = {}
-        self.previews: dict[FolderId, PreviewThread] = {}  # of folders that somebody thinks of joining
+        self.folders = Folders(
+            home,
+            identify=self._identity,
+            outlet=self._from_thread,
+            on_status=self._status_changed,
+            on_offered=self._offer,
+            on_withdrawn=self._withdraw,
+            on_preview_over=lambda: self.finder.shared(),
+            on_change=self._notify_soon,
+        )
         self.peers: dict[DeviceId, Peer] = {}
         self.book = AddressBook(home.path)
         self.stopping = asyncio.Event()
@@ -91,17 +90,17 @@ class Node:
             self.device.id,
             self.book,
             self.peers,
-            keys=self._offered,
+            keys=self.folders.offered,
             make_peer=self._make_peer,
-            on_absence=self._scan_all,
-            hints=self._hints,
+            on_absence=self.folders.scan,
+            hints=self.folders.hints,
             home=home.path,
         )
         self.relay_list = RelayList(home.path)
         self.relays = Relays(
             self.device,
             [*config.relay, *self.relay_list.places],
-            keys=self._offered,
+            keys=self.folders.offered,
             lonely=self._lonely,
             on_change=self._reachable_otherwise,
             on_found=self.finder.know_doors,
@@ -121,12 +120,12 @@ class Node:
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
-                for home in self.home.folders():
-                    self.open_folder(home, created=False)
-                hints = [address for folder in self.folders.values() for address in folder.hints.addresses]
+                self.folders.begin(group)
+                known = list(self.folders.known.values())
+                hints = [address for folder in known for address in folder.hints.addresses]
                 network.own_addresses = self.finder.addresses
                 self.finder.begin(network, group, hints)
-                for folder in self.folders.values():
+                for folder in known:
                     self.learn_relays(folder.hints)
                 self.rendezvous.begin()
                 group.create_task(self.relays.run(network))
@@ -146,37 +145,12 @@ class Node:
             await self._network.close()
         if self._listener is not None:
             await self._listener.close()
-        threads = [folder.thread for folder in self.folders.values() if folder.thread is not None]
-        await asyncio.gather(*(asyncio.to_thread(thread.stop, 4.0) for thread in threads))
+        await self.folders.end()
         self._readers.shutdown(wait=False, cancel_futures=True)
         with contextlib.suppress(OSError):
             self.book.save()
 
     # -- folders
-
-    def open_folder(self, home: FolderHome, created: bool) -> SharedFolder | None:
-        try:
-            folder = SharedFolder(home)
-        except SwarmError as error:
-            log.error("a folder cannot be opened: %s", error.message)
-            return None
-        self.folders[folder.keys.folder_id] = folder
-        folder.paused_until = home.paused_until()
-        if folder.paused_until is None:
-            self.start_folder(folder, created)
-        else:
-            self.end_pause_later(folder)
-        return folder
-
-    def start_folder(self, folder: SharedFolder, created: bool = False) -> None:
-        """Its thread, and its part in each session."""
-        identity = self._identity(folder.keys, created)
-        folder.thread = FolderThread(
-            folder.home, folder.root, identity, outlet=self._from_thread, on_status=self._status_changed
-        )
-        folder.thread.start()
-        self._offer(folder.keys)
-        self._notify_soon()
 
     def _offer(self, keys: FolderKeys) -> None:
         self.finder.shared()
@@ -186,70 +160,9 @@ class Node:
             peer.session.offer(keys, self._certificate(keys))
             peer.flush()
 
-    def start_preview(self, keys: FolderKeys, hints: Hints, root: str) -> PreviewThread:
-        """Takes part in the folder's conversation until `end_preview`, and touches nothing of `root`."""
-        preview = PreviewThread(self.home, root, self._identity(keys, created=False), hints, self._from_thread)
-        self.previews[keys.folder_id] = preview
-        preview.start()
-        self._offer(keys)
-        return preview
-
-    async def end_preview(self, folder: FolderId) -> None:
+    def _withdraw(self, folder: FolderId) -> None:
         for peer in self._open:
             peer.withdraw(folder)
-        preview = self.previews.pop(folder)
-        self.finder.shared()
-        await asyncio.to_thread(preview.stop)
-
-    async def halt_folder(self, folder: SharedFolder) -> None:
-        """Takes it out of each session and ends its thread. Raises UserError where that takes too long."""
-        thread = folder.thread
-        if thread is None:
-            return
-        for peer in self._open:
-            peer.withdraw(folder.keys.folder_id)
-        if not await asyncio.to_thread(thread.stop, STOP_SECONDS):
-            assert self._group is not None
-            self._group.create_task(self._replace(folder, thread))
-            raise UserError(f"{folder.name} is busy and does not stop", "try again in a while; the log may say why")
-        folder.thread, folder.last = None, thread.status
-        self._notify_soon()
-
-    async def _replace(self, folder: SharedFolder, thread: FolderThread) -> None:
-        """It was told to end, and will, though whoever wanted that has given up: without another one the folder would
-        stand still."""
-        while not await asyncio.to_thread(thread.stop, STOP_LOOK):
-            pass
-        if folder.thread is thread:
-            folder.thread, folder.last = None, thread.status
-            if folder.paused_until is None:
-                self.start_folder(folder)
-            self._notify_soon()
-
-    def forget_folder(self, folder: SharedFolder) -> None:
-        """It was halted, and is not of this device any more."""
-        del self.folders[folder.keys.folder_id]
-        self._notify_soon()
-
-    def end_pause_later(self, folder: SharedFolder) -> None:
-        """Starts it when its pause is over; a pause that was changed meanwhile has a task of its own."""
-        assert self._group is not None
-        self._group.create_task(self._end_pause(folder, folder.paused_until))
-
-    async def _end_pause(self, folder: SharedFolder, until: float | None) -> None:
-        if until is None or until == math.inf:
-            return
-        while True:  # by the wall clock: the machine may sleep
-            left = until - time.time()
-            if left <= 0:
-                break
-            await asyncio.sleep(min(left, PAUSE_LOOK))
-        known = self.folders.get(folder.keys.folder_id) is folder
-        if not known or folder.paused_until != until or folder.thread is not None:
-            return
-        folder.paused_until = None
-        await asyncio.to_thread(folder.home.set_paused, None)
-        self.start_folder(folder)
 
     def _identity(self, keys: FolderKeys, created: bool) -> Identity:
         return Identity(
@@ -266,32 +179,12 @@ class Node:
             return b""
         return Certificate.issue(keys, self.device.id, Role.WRITE).raw
 
-    def _active(self) -> list[SharedFolder]:
-        """Those that are not paused."""
-        return [folder for folder in self.folders.values() if folder.thread is not None]
-
-    def _hints(self) -> list[Hints]:
-        """Of the keys of all that this device has a part in."""
-        return [folder.hints for folder in self._active()] + [preview.hints for preview in self.previews.values()]
-
-    def _offered(self) -> list[FolderKeys]:
-        """Of all that this device has a part in."""
-        previews = [preview.identity.keys for preview in self.previews.values()]
-        return [*(folder.keys for folder in self._active()), *previews]
-
-    def _inbox(self, folder: FolderId) -> Mailbox | None:
-        return self._thread(folder) or self.previews.get(folder)
-
-    def _thread(self, folder: FolderId) -> FolderThread | None:
-        known = self.folders.get(folder)
-        return known.thread if known is not None else None
-
     def _from_thread(self, thread: Mailbox, effects: Sequence[NetworkEffect]) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is connected any more
             self._loop.call_soon_threadsafe(self._deliver, thread, effects)
 
     def _deliver(self, thread: Mailbox, effects: Sequence[NetworkEffect]) -> None:
-        if self._inbox(thread.identity.keys.folder_id) is not thread:
+        if self.folders.inbox(thread.identity.keys.folder_id) is not thread:
             return  # it was halted since
         for effect in effects:
             peer = self.peers.get(effect.peer)
@@ -303,11 +196,6 @@ class Node:
                 peer.close("broke the protocol")
             else:
                 peer.deliver(thread, effect)
-
-    def _scan_all(self) -> None:
-        for folder in self.folders.values():
-            if folder.thread is not None:
-                folder.thread.post(ScanWanted())
 
     def _status_changed(self, _: FolderThread) -> None:
         with contextlib.suppress(RuntimeError):
@@ -341,7 +229,7 @@ class Node:
     def _lonely(self) -> list[FolderKeys]:
         """Folders with nobody connected."""
         met = {folder for peer in self.peers.values() for folder in peer.folders}
-        return [keys for keys in self._offered() if keys.folder_id not in met]
+        return [keys for keys in self.folders.offered() if keys.folder_id not in met]
 
     def _reachable_otherwise(self) -> None:
         self.finder.announce()
@@ -370,8 +258,8 @@ class Node:
             device=self.device,
             name=self.name,
             nonce=self._nonce,
-            folders={keys.folder_id: keys for keys in self._offered()},
-            certificates={keys.folder_id: self._certificate(keys) for keys in self._offered()},
+            folders={keys.folder_id: keys for keys in self.folders.offered()},
+            certificates={keys.folder_id: self._certificate(keys) for keys in self.folders.offered()},
             binding=link.binding,
             dialled=link.dialled,
             random=os.urandom,
@@ -382,8 +270,8 @@ class Node:
         peer = Peer(
             link,
             session,
-            find=self._thread,
-            inbox=self._inbox,
+            find=self.folders.thread,
+            inbox=self.folders.inbox,
             readers=self._readers,
             listener=self._listener,
             up=self._up,
@@ -424,7 +312,7 @@ class Node:
 
     def _peer_joined(self, peer: Peer, folder: FolderId, role: Role) -> None:
         assert peer.device is not None
-        if folder in self.previews:
+        if folder in self.folders.previews:
             return  # whoever it is becomes an acquaintance by a join, not by a look
         self.book.joined(peer.device, folder, role.word)
         self.finder.joined(peer, folder)

@@ -66,7 +66,7 @@ class Requests:
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self.past = HistoryRequests(node.folders, node.changed)
+        self.past = HistoryRequests(node.folders.known, node.changed)
         configured = frozenset(relay.public for relay in node.config.relay)
         self.relaying = RelayRequests(node.relay_list, node.relays, configured)
         self._hurried = -ONCE_MORE  # when files that never rest were last hurried, in the loop's time
@@ -78,7 +78,7 @@ class Requests:
     async def share(self, path: str, name: str | None) -> Shared:
         self._refuse_overlap(await asyncio.to_thread(os.path.realpath, path))  # before it is made
         root = await asyncio.to_thread(make_root, path)
-        for folder in self._node.folders.values():
+        for folder in self._node.folders.known.values():
             if folder.real == root:
                 return self._shared(folder)
         self._refuse_overlap(root)
@@ -90,7 +90,7 @@ class Requests:
     async def join(self, invitation: str, path: str | None, merge: bool) -> Shared:
         printed, hints = parse_joinable(invitation)
         keys = FolderKeys.from_printed(printed)
-        known = self._node.folders.get(keys.folder_id)
+        known = self._node.folders.known.get(keys.folder_id)
         if known is not None:
             if not known.keys.role.holds(keys.role):
                 raise UserError(
@@ -121,11 +121,13 @@ class Requests:
         root = await asyncio.to_thread(checked_root, path)
         self._refuse_overlap(root)
         await self._refuse_other(root, keys)
-        if keys.folder_id in self._node.folders:
-            raise UserError(f"this folder is on this device already, at {self._node.folders[keys.folder_id].root}")
-        if keys.folder_id in self._node.previews:
+        if keys.folder_id in self._node.folders.known:
+            raise UserError(
+                f"this folder is on this device already, at {self._node.folders.known[keys.folder_id].root}"
+            )
+        if keys.folder_id in self._node.folders.previews:
             raise UserError("somebody is asking for this very preview", "try again in a moment")
-        preview = self._node.start_preview(keys, hints, root)
+        preview = self._node.folders.start_preview(keys, hints, root)
         try:
             self._node.finder.hurry()
             self._node.finder.know(hints.addresses)
@@ -134,13 +136,13 @@ class Requests:
         except OSError as error:
             raise UserError(f"{root} cannot be looked through: {error.strerror}", "see to its permissions") from error
         finally:
-            await self._node.end_preview(keys.folder_id)
+            await self._node.folders.end_preview(keys.folder_id)
 
     async def _add(self, keys: FolderKeys, root: str, printed: str, created: bool) -> SharedFolder:
         await self._refuse_other(root, keys)
         await asyncio.to_thread(marker.lay_out, root, keys.folder_id)
         home = await asyncio.to_thread(self._node.home.add_folder, keys.folder_id, printed, root)
-        folder = self._node.open_folder(home, created)
+        folder = self._node.folders.open(home, created)
         if folder is None:
             raise UserError("the folder cannot be opened", "the log has the details", EXIT_FAILED)
         return folder
@@ -156,7 +158,7 @@ class Requests:
             )
 
     def _refuse_overlap(self, root: str, apart_from: SharedFolder | None = None) -> None:
-        for folder in self._node.folders.values():
+        for folder in self._node.folders.known.values():
             if folder is apart_from:
                 continue
             other = folder.real
@@ -210,7 +212,7 @@ class Requests:
     @_in_turn
     async def leave(self, path: str) -> Done:
         folder = self._find_root(path)
-        await self._node.halt_folder(folder)
+        await self._node.folders.halt(folder)
         try:
             marked = await asyncio.to_thread(marker.remove, folder.root)
         except OSError as error:
@@ -220,7 +222,7 @@ class Requests:
             ) from error
         owned = folder.keys.role is Role.OWNER
         kept = await asyncio.to_thread(self._node.home.remove_folder, folder.keys.folder_id, keep_key=owned)
-        self._node.forget_folder(folder)
+        self._node.folders.forget(folder)
         notes = [f"{folder.name} is not shared here any more. Files and history stay in {folder.root}."]
         if kept is not None:
             notes.append(f"Its owner key, which only this device had, is kept in {kept}.")
@@ -234,7 +236,7 @@ class Requests:
     async def move(self, old: str, new: str) -> Done:
         folder = self._find_root(old)
         self._refuse_overlap(await asyncio.to_thread(os.path.realpath, new), apart_from=folder)
-        await self._node.halt_folder(folder)
+        await self._node.folders.halt(folder)
         try:
             root = await asyncio.to_thread(move_root, folder.root, new, folder.keys.folder_id)
             await asyncio.to_thread(self._node.home.move_folder, folder.keys.folder_id, root)
@@ -249,8 +251,8 @@ class Requests:
         until = math.inf if seconds is None else time.time() + seconds
         await asyncio.to_thread(folder.home.set_paused, until)
         folder.paused_until = until
-        await self._node.halt_folder(folder)
-        self._node.end_pause_later(folder)
+        await self._node.folders.halt(folder)
+        self._node.folders.end_pause_later(folder)
         return Done(folder.name, folder.root, (f"{folder.name} is paused: nothing of it is read, sent or written.",))
 
     @_in_turn
@@ -266,7 +268,7 @@ class Requests:
     async def _go_on(self, folder: SharedFolder) -> None:
         """A folder that was halted starts again, unless it is paused."""
         if folder.thread is None and folder.paused_until is None:
-            self._node.start_folder(folder)
+            self._node.folders.start(folder)
 
     async def scan(self, path: str) -> Done:
         folder = self._find(path)
@@ -314,7 +316,7 @@ class Requests:
                 "dht": self._node.finder.dht(),
             },
             "relays": self._node.relays.report(),
-            "folders": [folder_object(self._report(folder)) for folder in self._node.folders.values()],
+            "folders": [folder_object(self._report(folder)) for folder in self._node.folders.known.values()],
         }
 
     def _report(self, folder: SharedFolder) -> FolderReport:
@@ -354,11 +356,11 @@ class Requests:
         missing = ["this device is still looking at its files"]
         try:
             async with asyncio.timeout(timeout):
-                while self._node.folders.get(folder.keys.folder_id) is folder:
+                while self._node.folders.known.get(folder.keys.folder_id) is folder:
                     thread = folder.thread  # after a pause or a move another, which knows no barrier; between, None
                     barrier = await asyncio.to_thread(thread.flush) if thread is not None else 0
                     async with self._node.changed:
-                        while folder.thread is thread and self._node.folders.get(folder.keys.folder_id) is folder:
+                        while folder.thread is thread and self._node.folders.known.get(folder.keys.folder_id) is folder:
                             missing = missing_for(self._report(folder), device=device, peers=peers, barrier=barrier)
                             if thread is not None and not missing:
                                 return Waited(True, ())
@@ -393,7 +395,7 @@ class Requests:
     def _find(self, path: str) -> SharedFolder:
         """The folder that holds an absolute path."""
         real = os.path.realpath(path)
-        for folder in self._node.folders.values():
+        for folder in self._node.folders.known.values():
             if real == folder.real or real.startswith(folder.real.rstrip("/") + "/"):
                 return folder
         why = f"{path} is in no shared folder" if os.path.lexists(path) else f"there is no {path}"

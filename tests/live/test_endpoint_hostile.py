@@ -336,8 +336,8 @@ def test_lanes_that_are_reset_before_anybody_accepts_them_do_not_pile_up() -> No
             link._quic.stop_stream(lane.stream_id, 0)
             link.transmit()
             await turn(1)
-        assert len(called._offered) <= 16
-        assert len(called._lanes) <= 16
+        assert len(called._lanes._offered) <= 16
+        assert len(called._lanes._lanes) <= 16
         await near.close()
 
     play(scenario)

@@ -88,6 +88,12 @@ class Stage:
         link = await self.near.endpoint.dial_door(self.door(self.far))
         return await self.meet(link)
 
+    async def linked(self) -> tuple[Link, Link]:
+        """The same, once both have registered."""
+        await self.near.registered()
+        await self.far.registered()
+        return await self.relayed()
+
     async def meet(self, link: Link) -> tuple[Link, Link]:
         other = await self.far.calls.get()
         link.trust()
@@ -175,9 +181,7 @@ class Transfer:
 
 def test_two_devices_meet_through_a_relay_and_leave_it_without_losing_a_byte() -> None:
     async def scenario(stage: Stage) -> None:
-        await stage.near.registered()
-        await stage.far.registered()
-        link, other = await stage.relayed()
+        link, other = await stage.linked()
         assert (link.route, link.via, link.relay) == ("relayed", "udp", f"127.0.0.1:{stage.relay.port}")
         transfer = Transfer(link, other)
         await transfer.moves()
@@ -217,9 +221,7 @@ def test_a_link_whose_straight_way_is_cut_goes_on_through_the_relay_within_two_s
 
 def test_a_relay_that_is_killed_and_started_again_in_mid_transfer_costs_time_and_nothing_else() -> None:
     async def scenario(stage: Stage) -> None:
-        await stage.near.registered()
-        await stage.far.registered()
-        link, other = await stage.relayed()
+        link, other = await stage.linked()
         stage.tell(link, other, straight=False)
         transfer = Transfer(link, other)
         await transfer.moves()
@@ -282,9 +284,7 @@ def test_a_relay_that_udp_does_not_reach_is_used_over_tcp_and_over_udp_again_whe
 
 def test_a_network_that_begins_to_block_udp_moves_the_link_to_tcp() -> None:
     async def scenario(stage: Stage) -> None:
-        await stage.near.registered()
-        await stage.far.registered()
-        link, other = await stage.relayed()
+        link, other = await stage.linked()
         stage.tell(link, other, straight=False)
         transfer = Transfer(link, other)
         await transfer.moves()

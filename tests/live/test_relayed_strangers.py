@@ -45,9 +45,7 @@ def test_strangers_through_one_relay_count_as_one_host() -> None:
 
 def test_a_relay_that_makes_up_datagrams_makes_no_link_and_harms_none() -> None:
     async def scenario(stage: Stage) -> None:
-        await stage.near.registered()
-        await stage.far.registered()
-        link, other = await stage.relayed()
+        link, other = await stage.linked()
         stage.tell(link, other, straight=False)
         transfer = Transfer(link, other)
         await transfer.moves()
@@ -66,9 +64,7 @@ def test_a_relay_that_makes_up_datagrams_makes_no_link_and_harms_none() -> None:
 
 def test_a_relay_that_takes_channels_away_is_asked_for_others() -> None:
     async def scenario(stage: Stage) -> None:
-        await stage.near.registered()
-        await stage.far.registered()
-        link, other = await stage.relayed()
+        link, other = await stage.linked()
         stage.tell(link, other, straight=False)
         transfer = Transfer(link, other)
         for _ in range(3):
@@ -119,9 +115,7 @@ def test_what_a_relay_does_not_take_over_tcp_is_dropped_and_not_held() -> None:
 
 def test_a_gate_that_is_closed_leaves_nothing_behind() -> None:
     async def scenario(stage: Stage) -> None:
-        await stage.near.registered()
-        await stage.far.registered()
-        link, _ = await stage.relayed()
+        link, _ = await stage.linked()
         before = len(asyncio.all_tasks())
         stage.near.gate.close()
         await asyncio.sleep(0)

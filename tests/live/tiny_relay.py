@@ -82,7 +82,6 @@ class TinyRelay(asyncio.DatagramProtocol):
         self.deaf = False  # to UDP
         self.refusal = Refusal.NONE
         self.carried = 0  # bytes through channels
-        self.by_tcp = 0  # frames
         self.members: dict[bytes, Member] = {}  # by session
         self.channels: dict[int, tuple[Member, Member]] = {}
         self._opening: dict[int, int] = {}  # channel -> the opener's request
@@ -128,7 +127,6 @@ class TinyRelay(asyncio.DatagramProtocol):
         try:
             while data := await reader.read(1 << 16):
                 for frame in frames.feed(data):
-                    self.by_tcp += 1
                     self._take(frame, address, lambda answer: writer.write(in_stream(answer)))
         except OSError:
             pass

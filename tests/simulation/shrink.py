@@ -8,16 +8,13 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
 from swarm.sync.files import Traits
-from tests.simulation.oracle import Conviction
 from tests.simulation.play import Play
 from tests.simulation.schedule import TRAITS
-from tests.simulation.world import Spinning, Unsettled
 
 if TYPE_CHECKING:
     from tests.simulation.schedule import Schedule, Step
 
 NOTES = 40  # lines at the end of which a story keeps what devices say
-KNOWN = (Conviction, Unsettled, Spinning)
 
 
 def verdict(schedule: Schedule) -> str:

@@ -85,6 +85,16 @@ def test_what_is_not_well_is_said() -> None:
     assert "on no other device" in lines[0]
 
 
+def test_what_cannot_be_held_is_named_the_first_of_it() -> None:
+    paths = [{"path": f"bad\x1b{number}", "why": "a path is not Unicode text"} for number in range(5)]
+    lines = shown(folder(cannot=5, cannot_paths=paths))
+    assert lines[1] == "  5 files cannot be held by this device"
+    assert len(lines) == 1 + 1 + 3 + 1
+    assert lines[2].endswith("0: a path is not Unicode text")
+    assert "\x1b" not in lines[2]
+    assert lines[5] == "    … swarm status --json lists more"
+
+
 def test_a_member_that_was_never_seen_and_one_without_a_number() -> None:
     lines = shown(
         folder(

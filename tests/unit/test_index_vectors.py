@@ -15,7 +15,6 @@ from swarm.index.memory_trie import MemoryTrieStore
 from swarm.index.paths import conflict_name
 from swarm.index.record_codec import Draft, author, dump, open_record, restore, verify_record
 from swarm.index.trie import folder_root, register_leaves, root, update
-from swarm.index.version import clock_hash
 from swarm.keys.chain import FolderKeys
 from swarm.keys.device import DeviceKey
 
@@ -80,7 +79,6 @@ def test_a_folder_has_the_known_roots() -> None:
     assert root(live) == answer("live_root")
     assert root(dead) == answer("tombstone_root")
     assert folder_root(root(live), root(dead)) == answer("folder_root")
-    assert clock_hash({ORIGIN: 300}) == answer("clock_hash")
 
 
 def test_a_trie_of_a_hundred_leaves_has_the_known_root() -> None:

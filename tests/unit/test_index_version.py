@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from swarm.ids import ContentId, Dot, Kind, Origin
 from swarm.index.record_codec import Draft, author
-from swarm.index.version import clock_hash, context_covers, context_of, covers, join, merge, supersedes
+from swarm.index.version import context_covers, context_of, covers, join, merge, supersedes
 from swarm.keys.chain import FolderKeys
 from swarm.keys.device import DeviceKey
 
@@ -85,8 +85,3 @@ def test_clocks_join_to_the_higher_of_each() -> None:
     assert covers(one, Dot(A, 3))
     assert not covers(one, Dot(A, 4))
     assert not covers(one, Dot(C, 1))
-
-
-def test_equal_clocks_have_equal_hashes_and_others_do_not() -> None:
-    assert clock_hash({A: 1, B: 2}) == clock_hash({B: 2, A: 1}) == clock_hash({B: 2, A: 1, C: 0})
-    assert len({clock_hash(clock) for clock in ({}, {A: 1}, {A: 2}, {B: 1}, {A: 1, B: 1})}) == 5

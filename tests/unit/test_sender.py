@@ -4,7 +4,7 @@ import os
 import pytest
 
 from swarm.content.chunk import LARGEST_CHUNK, chunk_id
-from swarm.disk.sender import read_chunk, serve
+from swarm.disk.sender import ChunkReader, serve
 from swarm.ids import ChunkId
 from swarm.sync.events import ServeItem
 from swarm.sync.memory_files import MemoryFileSystem
@@ -37,14 +37,14 @@ def test_a_chunk_is_read_from_the_first_place_whose_bytes_are_right(files: Memor
         ChunkPlace("f", 25_000, 10_000),
         ChunkPlace("f", 10_000, 10_000),
     ]
-    assert read_chunk(files, KEY, name(TWO), places) == TWO
-    assert read_chunk(files, KEY, name(TWO), places[:3]) is None
-    assert read_chunk(files, KEY, name(TWO), []) is None
+    assert ChunkReader(files, KEY).read(name(TWO), places) == TWO
+    assert ChunkReader(files, KEY).read(name(TWO), places[:3]) is None
+    assert ChunkReader(files, KEY).read(name(TWO), []) is None
 
 
 def test_a_file_that_changed_serves_nothing_false(files: MemoryFileSystem) -> None:
     files.write_file("f", bytes(30_000))
-    assert read_chunk(files, KEY, name(TWO), [ChunkPlace("f", 10_000, 10_000)]) is None
+    assert ChunkReader(files, KEY).read(name(TWO), [ChunkPlace("f", 10_000, 10_000)]) is None
 
 
 @pytest.mark.parametrize("place", [("f", -1, 10), ("f", 0, 0), ("f", 0, -5), ("f", 0, LARGEST_CHUNK + 1)])
@@ -53,7 +53,7 @@ def test_a_place_that_cannot_be_is_not_read(files: MemoryFileSystem, place: tupl
         raise AssertionError(operation)
 
     files.before = refuse
-    assert read_chunk(files, KEY, name(ONE), [ChunkPlace(*place)]) is None
+    assert ChunkReader(files, KEY).read(name(ONE), [ChunkPlace(*place)]) is None
 
 
 def test_an_answer_has_every_item_in_order(files: MemoryFileSystem) -> None:

@@ -61,7 +61,7 @@ class World:
         self.folder: Any = SimpleNamespace(keys=KEYS, name="Docs", root="/d", real="/d", paused_until=None, last=None)
         self.folder.thread = self.thread
         self.node: Any = SimpleNamespace(
-            folders={KEYS.folder_id: self.folder},
+            folders=SimpleNamespace(known={KEYS.folder_id: self.folder}),
             changed=asyncio.Condition(),
             book=SimpleNamespace(members=lambda _: {}),
             peers={},
@@ -125,7 +125,7 @@ def test_a_wait_for_a_folder_that_is_left_says_so() -> None:
         waiting = await world.began()
         world.folder.thread = None
         await world.change()
-        world.node.folders.clear()
+        world.node.folders.known.clear()
         await world.change()
         with pytest.raises(UserError, match="is not shared here any more"):
             await waiting

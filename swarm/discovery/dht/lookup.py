@@ -60,7 +60,7 @@ class Lookup:
         self._networks: Counter[bytes] = Counter()  # of those asked
         self._turn = 0
         self.trip = FIRST_GUESS
-        self.asked = self.failures = self.hops = 0
+        self.asked = self.hops = 0
         for index, seed in enumerate(sorted(seeds, key=lambda seed: distance(seed.id, target))):
             self._learn(seed, 1, index % WAYS)
 
@@ -102,7 +102,6 @@ class Lookup:
         candidate = self._known.get(contact.id)
         if candidate is not None and not candidate.answered and not candidate.failed:
             candidate.failed = True
-            self.failures += 1
 
     def wake_at(self, now: float) -> float | None:
         """When a question that is under way stops counting; None when none counts."""
