@@ -10,6 +10,7 @@ import resource
 import signal
 import socket
 import sys
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -122,7 +123,20 @@ def _own_address() -> str:
         with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as sock:
             sock.connect((somewhere, 9))
             return str(sock.getsockname()[0])
-    return "127.0.0.1"
+    return next(iter(_of_interfaces()), "127.0.0.1")
+
+
+def _of_interfaces() -> list[str]:
+    """Of a machine that has no way to the internet, whose clients are on its own network; IPv4 first."""
+    import ifaddr
+
+    found = [
+        ip_address(entry.ip if isinstance(entry.ip, str) else entry.ip[0])
+        for adapter in ifaddr.get_adapters()
+        for entry in adapter.ips
+    ]
+    reachable = [address for address in found if not (address.is_loopback or address.is_link_local)]
+    return [str(address) for address in sorted(reachable, key=lambda address: address.version)]
 
 
 def _gate(options: Options) -> Gate:

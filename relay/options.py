@@ -82,6 +82,14 @@ def is_private(host: str) -> bool:
         return False
 
 
+def is_loopback(host: str) -> bool:
+    """Is it an address that only this machine can reach? A name is not."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def _text(text: str) -> str:
     if not text or "\0" in text:
         raise UserError("an empty name of a file", "see relay --help", EXIT_USAGE)

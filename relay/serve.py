@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from relay.effect import Send
 from relay.hub import Hub
+from relay.options import is_loopback
 from relay.path import Stream
 from relay.streams import Streams
 from relay.switch import UNKNOWN, Drop, Switch
@@ -124,7 +125,8 @@ class Relay:
     def _open_alternate(self, host: str) -> None:
         """Another UDP port, by which a client learns what kind of NAT it is behind. It is no loss if there is none."""
         nothing = Switch(self.hub.limits, self._loop.time())  # no channel has an end there
-        for port in (self._udp.port + 1, 0):
+        alone = is_loopback(host)  # several relays on one machine, to try them: none may take the next one's port
+        for port in (0,) if alone else (self._udp.port + 1, 0):
             try:
                 self._alternate = UdpSocket.bind(host, port, nothing, self._to_stream, self._asked_at_alternate)
             except (OSError, OverflowError):

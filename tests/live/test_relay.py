@@ -55,6 +55,16 @@ def test_it_prints_one_line_keeps_its_key_and_ends_at_once_when_nobody_is_there(
     assert start().key == first.key
 
 
+def test_two_relays_stand_side_by_side_on_one_machine(tmp_path: Path) -> None:
+    first = RelayProcess(tmp_path / "first")
+    try:
+        second = RelayProcess(tmp_path / "second", listen=f"127.0.0.1:{first.address[1] + 1}")
+        second.close()
+    finally:
+        first.close()
+    assert second.address[1] == first.address[1] + 1
+
+
 async def _talk(relay: RelayProcess, ways: tuple[bool, bool]) -> None:
     anna, bob = Peer(relay.address, relay.key), Peer(relay.address, relay.key, mode=Mode.GUEST)
     try:

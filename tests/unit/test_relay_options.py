@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import ifaddr
 import pytest
 
 from relay.main import address_line, main
@@ -172,3 +173,17 @@ def test_the_line_can_be_had_without_starting_the_relay(tmp_path: Path) -> None:
     line = address_line(words)
     assert line.startswith("relay r.example.net:4747~")
     assert address_line(words) == line
+
+
+@pytest.mark.parametrize(
+    ("addresses", "printed"),
+    [(["127.0.0.1", ("fd00::7", 0, 0), "198.18.0.7"], "198.18.0.7"), (["127.0.0.1", ("fe80::1", 0, 2)], "127.0.0.1")],
+    ids=["its own network", "no network"],
+)
+def test_without_a_way_to_the_internet_the_address_of_its_own_network_is_printed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, addresses: list[Any], printed: str
+) -> None:
+    adapter = ifaddr.Adapter("eth0", "eth0", [ifaddr.IP(address, 24, "eth0") for address in addresses])
+    monkeypatch.setattr("relay.main.SOMEWHERE", {})
+    monkeypatch.setattr(ifaddr, "get_adapters", lambda: [adapter])
+    assert address_line(["--state", str(tmp_path)]).startswith(f"relay {printed}:47470~")
