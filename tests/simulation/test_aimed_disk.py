@@ -193,6 +193,25 @@ def test_a_removal_of_ours_that_was_not_committed_is_no_deletion_of_what_has_com
     assert other.contents() == [b"second"]
 
 
+def test_a_database_that_refuses_to_read_a_manifest_says_nothing_about_the_manifest() -> None:
+    """The folder is closed and opened again; nobody may go on in a transaction that has failed, or give the file up."""
+    world, [one, other] = devices()
+    store = other.store
+    usual = store.manifest_node
+
+    def refuse(identifier: bytes) -> bytes | None:
+        store.manifest_node = usual  # type: ignore[method-assign]
+        other.refusals.begin("read", 1, 0.0)
+        return usual(identifier)
+
+    store.manifest_node = refuse  # type: ignore[method-assign]
+    one.write("a", b"first")
+    judge(world)
+    assert store.manifest_node == usual, "nobody has asked for the manifest"
+    assert other.lives > 1, "its folder was not closed"
+    assert other.contents() == [b"first"]
+
+
 def test_what_is_to_be_put_below_a_directory_that_is_missing_waits() -> None:
     """On a disk that folds names it would end up in another directory, and go with the one that was meant."""
     world, [one, other] = devices()

@@ -6,7 +6,7 @@ import errno
 import os
 
 from swarm.sync.files import Traits
-from tests.simulation.scenario import OLD_SECONDS, TEMPS, ahead, devices, join, judge, part, sneak
+from tests.simulation.scenario import OLD_SECONDS, TEMPS, ahead, devices, join, judge, part, sneak, write_unseen
 
 
 def test_an_edit_with_the_old_size_and_time_is_seen_before_it_is_replaced() -> None:
@@ -77,6 +77,31 @@ def test_an_edit_right_after_the_exchange_with_our_size_in_our_second_is_a_versi
     world.settle()
     world.run(OLD_SECONDS - world.now % 1.0)
     ahead(other, "stat", lambda: other.write("a", b"mine!!"), "a", after="exchange")
+    one.write("a", b"second")
+    judge(world)
+    assert one.contents() == [b"mine!!"]
+
+
+def test_an_edit_right_after_the_exchange_in_our_second_that_the_watcher_lost_is_a_version() -> None:
+    """It has our time and another size, and nobody tells that it was closed. So the stat of what we installed, and not
+    of what is there, is all there is to find it by."""
+    world, [one, other] = devices(traits=Traits(mtime_granularity_ns=1_000_000_000))
+    one.write("a", b"first")
+    world.settle()
+    world.run(OLD_SECONDS - world.now % 1.0)
+    ahead(other, "stat", lambda: write_unseen(other, "a", b"of the other's user"), "a", after="exchange")
+    one.write("a", b"second")
+    judge(world)
+    assert one.contents() == [b"of the other's user"]
+
+
+def test_an_edit_right_after_the_exchange_with_our_size_in_our_second_that_the_watcher_lost_is_a_version() -> None:
+    """It has our size too: only reading it, in the installation itself, tells that it is not what we installed."""
+    world, [one, other] = devices(traits=Traits(mtime_granularity_ns=1_000_000_000))
+    one.write("a", b"first")
+    world.settle()
+    world.run(OLD_SECONDS - world.now % 1.0)
+    ahead(other, "stat", lambda: write_unseen(other, "a", b"mine!!"), "a", after="exchange")
     one.write("a", b"second")
     judge(world)
     assert one.contents() == [b"mine!!"]
