@@ -49,12 +49,13 @@ def probe(files: SafeFileSystem, directory: str) -> Traits:
         folds_unicode = _works(lambda: files.stat(f"{prefix}-e\u0301"))
         symlinks = _works(lambda: files.symlink("nowhere", link))
         trims = _works(lambda: files.create(dotted).close()) and name_of(dotted) not in files.list(directory)
+        decomposes = folds_unicode and name_of(composed) not in files.list(directory)
         modes = all(_keeps_mode(files, one, mode) for mode in _MODES)
     finally:
         for name in (one, other, lower, composed, link, dotted):
             with contextlib.suppress(OSError):
                 files.unlink(name)
-    return Traits(exchange, noreplace, folds_case, folds_unicode, granularity, symlinks, trims, modes)
+    return Traits(exchange, noreplace, folds_case, folds_unicode, granularity, symlinks, trims, modes, decomposes)
 
 
 def _keeps_mode(files: SafeFileSystem, path: str, mode: int) -> bool:

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, NoReturn
 from swarm.disk import syscalls
 from swarm.disk.open_file import OpenReader, OpenWriter, set_times, stat_of
 from swarm.disk.probe import CAUTIOUS, probe
+from swarm.index.paths import compose
 from swarm.sync.files import OURS, Stat, Traits
 
 if TYPE_CHECKING:
@@ -191,7 +192,7 @@ class SafeFileSystem:
     def list(self, path: str) -> list[str]:
         fd = self._open_listable(path)
         try:
-            return os.listdir(fd)
+            return [self._told(name) for name in os.listdir(fd)]
         finally:
             os.close(fd)
 
@@ -214,9 +215,13 @@ class SafeFileSystem:
                     if modes.S_ISDIR(raw.st_mode) and self._is_mount(fd, entry.name, raw.st_dev):
                         seen = Stat(None, 0, seen.mode, seen.mtime_ns, seen.ctime_ns, seen.inode, seen.device)
                     found[entry.name] = seen
-            return found
+            return {self._told(name): stat for name, stat in found.items()}
         finally:
             os.close(fd)
+
+    def _told(self, name: str) -> str:
+        """As everybody else writes it; the disk takes either form for the same name."""
+        return compose(name) if self._traits is not None and self._traits.decomposes else name
 
     def _open_listable(self, path: str) -> int:
         if path:

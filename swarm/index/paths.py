@@ -76,6 +76,11 @@ def is_ours(name: str) -> bool:
     return folded == _OURS or _SHORT_NAME.match(folded) is not None
 
 
+def compose(name: str) -> str:
+    """Form C of Unicode, in which most systems and people write names."""
+    return unicodedata.normalize("NFC", name)
+
+
 def fold(name: str, *, case: bool = True, unicode: bool = True) -> str:
     """Names with equal folds are one name on a file system that folds so (Traits.folds_case, Traits.folds_unicode)."""
     if name.isascii():

@@ -48,6 +48,7 @@ class Traits:
     symlinks: bool = True
     trims: bool = False  # dots and blanks at the end of a name are dropped without a word
     modes: bool = True  # permission bits stay as they are set
+    decomposes: bool = False  # gives names back in form D of Unicode, as HFS+; the port gives them in form C
 
     def fold(self, name: str) -> str:
         """Names with equal folds are one name to this disk."""

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
 from swarm.ids import Kind
+from swarm.index.paths import compose
 from swarm.sync.files import OURS, Stat, Traits
 from swarm.sync.memory_disk import Disk, Entry, Node, Random, Setting
 from swarm.sync.memory_open_file import MemoryReader, MemoryWriter, fail, stat_of
@@ -218,6 +219,8 @@ class MemoryFileSystem:
         directory = self._directory(parent)
         if len(name.encode("utf-8", "surrogateescape")) > MAX_NAME:
             fail(errno.ENAMETOOLONG, path)
+        if self.traits.decomposes:
+            name = compose(name)
         return directory, name.rstrip(". ") if self.traits.trims else name
 
     def _entry(self, path: str) -> Entry | None:

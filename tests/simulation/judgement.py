@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from swarm.ids import Kind, PathKey
-from swarm.index.paths import fold
+from swarm.index.paths import compose, fold
 from tests.simulation.due import Due
 from tests.simulation.witness import named, node_at, shown
 
@@ -121,6 +121,7 @@ class Judgement:
             self.oracle.convict(f"{device.name} cannot have {status.cannot[0]}")
         rivals = any(d.files.traits.folds_case or d.files.traits.folds_unicode for d in self.world.devices)
         links = self._links() if any(not d.files.traits.symlinks for d in self.world.devices) else set()
+        decomposed = any(d.files.traits.decomposes for d in self.world.devices)
         found = {}
         tree = self.oracle.tree(device)
         unmet = self._unmet() if self.oracle.lies or self.oracle.lost else set()
@@ -129,7 +130,7 @@ class Judgement:
                 continue
             if rivals and self._has_rival(path):
                 continue
-            if path in links:
+            if path in links or (decomposed and path != compose(path)):
                 continue
             found[path] = (kind, data, node_at(device.files, path).mode if kind is Kind.FILE else 0)
         return found

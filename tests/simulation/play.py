@@ -7,11 +7,12 @@ import random
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from swarm.index.paths import compose
 from swarm.sync.memory_store import MemoryStore
 from tests.simulation import faults, users
 from tests.simulation.liar import FALSEHOODS, LIES, Liar
 from tests.simulation.oracle import Oracle
-from tests.simulation.schedule import LATER, TRAITS, TROUBLE_SECONDS, describe
+from tests.simulation.schedule import LAST, LATER, TRAITS, TROUBLE_SECONDS, describe
 from tests.simulation.world import World
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Play:
             if number >= 0:
                 device.files.traits = TRAITS[number]
         for device in self.world.devices:
-            device.sweeps = schedule.kind in LATER
+            device.sweeps = schedule.kind in LATER + LAST
         lies = any(step.what in LIES + FALSEHOODS for step in schedule.steps)
         self.oracle = self.world.oracle = Oracle(self.world, lies=lies)
         self.liar = Liar(self.world, random.Random(f"liar {schedule.seed}"))
@@ -65,7 +66,7 @@ class Play:
         self._heal()
         world.settle(SETTLE_SECONDS)
         cannot = any(device.folder is not None and device.folder.status().cannot for device in world.devices)
-        if cannot or schedule.kind in LATER:
+        if cannot or schedule.kind in LATER + LAST:
             world.run(UNREAD_SECONDS)
             world.settle(SETTLE_SECONDS)
         self.oracle.judge()
@@ -103,6 +104,8 @@ class Play:
 
     def _do(self, device: Device, step: Step) -> None:
         world = self.world
+        if device.files.traits.decomposes:  # whatever a user types there, this is what the name is
+            step = replace(step, path=compose(step.path), other=compose(step.other))
         self.done.append((world.now - 1000, step))
         world.note(device.name, f"* {describe(step)}")
         other = world.devices[step.number % len(world.devices)]

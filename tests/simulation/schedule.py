@@ -3,8 +3,8 @@
 A schedule names every step with all that it needs, so that a step can be taken out and the rest still makes sense: that
 is how a failing one is shrunk. `play.py` runs it, heals the world, and lets the oracle judge.
 
-A seed keeps its meaning. What is new in the world therefore comes in kinds of its own, `LATER`, which seeds from
-`LATER_SEEDS` on draw, or `--kind` asks for.
+A seed keeps its meaning. What is new in the world therefore comes in kinds of its own, `LATER` and `LAST`, which seeds
+from `LATER_SEEDS` and `LAST_SEEDS` on draw, or `--kind` asks for.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ TROUBLE_SECONDS = 25.0  # in which steps happen
 KINDS = ("plain", "network", "crash", "disk", "database", "clock", "personality", "many", "liars", "everything")
 LATER = ("store", "clones", "marker", "short", "threads", "falsehoods", "faults")
 LATER_SEEDS = 1_000_000  # from here on a seed draws one of LATER
+LAST = ("decomposed",)
+LAST_SEEDS = 2_000_000  # and from here on one of LAST
 
 PATHS = ("a.txt", "b", "d", "d/x", "d/y.txt", "d/sub", "d/sub/z", "e", "e/x", "e/f/g")
 FOLDED = ("A.txt", "D/X", "café", "cafe\u0301")
@@ -66,7 +68,9 @@ TRAITS = (
     Traits(mtime_granularity_ns=2_000_000_000, exchange=False, noreplace=False, folds_case=True, symlinks=False),
     Traits(folds_case=True, folds_unicode=True),
     Traits(mtime_granularity_ns=1_000_000_000),
+    Traits(exchange=False, mtime_granularity_ns=1_000_000_000, folds_unicode=True, decomposes=True),  # HFS+
 )
+EARLY = 5  # of them, that seeds below LATER_SEEDS draw
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,13 +123,13 @@ class Schedule:
 def draw(seed: int, kind: str = "", devices: int = 0) -> Schedule:
     """The schedule of that seed."""
     rng = random.Random(f"schedule {seed}")
-    kinds = KINDS if seed < LATER_SEEDS else LATER
+    kinds = KINDS if seed < LATER_SEEDS else LATER if seed < LAST_SEEDS else LAST
     kind = kind or kinds[seed % len(kinds)]
     if not devices:
         devices = rng.choice((4, 5, 6, 8)) if kind == "many" else rng.choice((2, 2, 2, 3, 3, 4))
     steps: list[Step] = []
     paths = list(PATHS) + (list(GIT) if rng.random() < 0.15 else [])
-    if kind == "personality":
+    if kind in ("personality", "decomposed"):
         paths += FOLDED
     some = rng.sample(paths, rng.randint(2, 5)) if rng.random() < 0.6 else paths  # few paths: more that meet
     around = _around(kind)
@@ -160,7 +164,9 @@ def draw(seed: int, kind: str = "", devices: int = 0) -> Schedule:
         steps.append(Step(round(rng.random() * end, 3), 0, "late", "", "", 1 + rng.randrange(devices - 1)))
     traits: tuple[int, ...] = ()
     if kind == "personality" or (kind == "everything" and rng.random() < 0.3):
-        traits = tuple(rng.randrange(-1, len(TRAITS)) for _ in range(devices))
+        traits = tuple(rng.randrange(-1, EARLY) for _ in range(devices))
+    if kind == "decomposed":
+        traits = tuple(rng.choice((-1, EARLY)) for _ in range(devices))
     return Schedule(seed, devices, kind, tuple(sorted(steps, key=lambda step: step.when)), traits)
 
 
@@ -180,6 +186,7 @@ _LATER_GROUPS = {
     "marker": MARKER,
     "short": SHORT,
     "threads": THREADS,
+    "decomposed": NETWORK | CRASH,
     "falsehoods": dict.fromkeys(FALSEHOODS, 2) | dict.fromkeys(LIES, 1),
 }
 
@@ -188,7 +195,7 @@ def _around(kind: str) -> list[dict[str, int]]:
     """The groups of what may happen beside what users do."""
     if kind == "faults":
         return [group for name, group in (_GROUPS | _LATER_GROUPS).items() if name not in ("liars", "falsehoods")]
-    if kind in LATER:
+    if kind in LATER + LAST:
         return [_LATER_GROUPS[kind]]
     return [
         group for name, group in _GROUPS.items() if kind == name or (kind in ("everything", "many") and name != "liars")
