@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 from swarm.sync.dirty import Dirty
 from swarm.sync.files import Traits
+from tests.simulation import faults
 from tests.simulation.oracle import Oracle
 from tests.simulation.scenario import OLD_SECONDS, ahead, devices, join, judge, part
+from tests.simulation.schedule import Step
 from tests.simulation.world import World
 
 if TYPE_CHECKING:
@@ -146,6 +148,27 @@ def test_a_disk_that_comes_back_while_it_is_listed_was_not_empty() -> None:
     files.scan = listed  # type: ignore[method-assign]
     judge(world)
     assert one.contents() == other.contents() == [b"first"]
+
+
+def stand_aside(what: str) -> None:
+    """Something else is in the folder's place, for longer than it takes to look twice, and whoever works goes there."""
+    world, [one, other] = devices()
+    one.write("a", b"first")
+    world.settle()
+    faults.ACTIONS[what](other, Step(0.0, 1, what, number=15_000))
+    other.unmount("empty")
+    other.overflow()
+    world.run(20.0)
+    judge(world)
+    assert one.contents() == other.contents() == [b"first"]
+
+
+def test_another_folder_in_the_place_of_this_one_is_left_alone() -> None:
+    stand_aside("foreign")
+
+
+def test_an_empty_directory_in_the_place_of_the_folder_is_left_alone() -> None:
+    stand_aside("aside")
 
 
 def test_a_directory_that_may_not_be_listed_is_not_empty() -> None:

@@ -213,6 +213,19 @@ def test_what_was_told_is_known_after_a_kill() -> None:
     assert other.contents() == [b"first"]
 
 
+def test_what_an_earlier_run_put_in_place_and_did_not_sync_is_made_to_last_before_it_counts() -> None:
+    world, [one, other] = devices()
+
+    def end() -> None:
+        other.stop()
+        world.after(1.0, other.start)
+
+    ahead(other, "sync_directory", lambda: other.power_cut(end), after="rename_noreplace")
+    one.write("a", b"first")
+    judge(world)
+    assert other.contents() == [b"first"]
+
+
 def test_half_a_temp_of_an_earlier_run_is_not_taken_for_a_file() -> None:
     world, [one, other] = devices()
     data = world.rng.randbytes(3_000_000)
