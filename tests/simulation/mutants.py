@@ -245,6 +245,8 @@ MUTANTS: tuple[Mutant, ...] = tuple(
          "if origin != self.origin else (origin, min(seq, self._seq))", "if True else (origin, seq)", ("liars",)),
         ("never reads again", "what could not be read once is never read", S + "observer",
          "            self._unread.setdefault(parent_of(event.path), (now + UNREAD_AGAIN, False))\n", "", DISK),
+        ("takes a name for its double", "lets a disk give a name back as another", S + "abilities",
+         "    if traits.decomposes and", "    if False and", ("decomposed",)),
         ("says need is nothing", "reports identical before it is", S + "planner",
          "        return len(self._needs) + len(self._running)", "        return 0", ALL),
     )

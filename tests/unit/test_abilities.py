@@ -72,3 +72,26 @@ def test_a_folder_on_such_a_disk_neither_changes_modes_nor_loses_names() -> None
     assert one.read("ends in a dot.") == b"x"
     assert "ends in a dot." not in other.tree()
     assert "ends in a dot" not in other.tree()
+
+
+def test_a_name_that_the_disk_would_give_back_as_another_is_not_put_there() -> None:
+    world = World(1, 1)
+    traits = Traits(folds_unicode=True, decomposes=True)
+    one, other = world.devices[0], Device(world, "hfs", world.keys, False, traits)
+    world.devices.append(other)
+    one.start(created=True)
+    other.start()
+    world.connect_all()
+    one.write("caf\u00e9", b"composed")
+    one.write("the\u0301", b"decomposed")
+    world.settle()
+    other.write("caf\u00e9", b"of the other")
+    with other.files.as_user():
+        other.files.write_file("re\u0301sume\u0301", b"typed decomposed")
+    other.tell("r\u00e9sum\u00e9")
+    world.settle()
+    assert one.read("caf\u00e9") == b"of the other"
+    assert one.read("r\u00e9sum\u00e9") == b"typed decomposed"
+    assert one.read("the\u0301") == b"decomposed", "not renamed by the other's disk"
+    assert other.folder is not None
+    assert [path for path, _ in other.folder.status().cannot] == ["the\u0301"]

@@ -230,6 +230,14 @@ def test_a_disk_that_folds_unicode_has_one_name() -> None:
     refused(errno.ENOENT, files.stat, "\u00c9")
 
 
+def test_a_disk_that_decomposes_tells_composed_names() -> None:
+    files = make(Traits(folds_unicode=True, decomposes=True))
+    files.write_file("e\u0301", b"x")
+    assert files.list("") == ["\u00e9"]
+    assert list(files.scan("")) == ["\u00e9"]
+    assert files.read_file("e\u0301") == b"x"
+
+
 def test_time_stamps_are_rounded_down() -> None:
     files = make(Traits(mtime_granularity_ns=2_000_000_000))
     files.write_file("f", b"")

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import unicodedata
 from typing import TYPE_CHECKING
 
 import pytest
@@ -386,6 +387,24 @@ def test_folded_names_are_found_out(files: SafeFileSystem, monkeypatch: pytest.M
     traits = files.traits
     assert traits.folds_case
     assert traits.folds_unicode
+
+
+def test_names_that_a_disk_decomposes_are_told_composed(
+    files: SafeFileSystem, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exact = files.rename
+
+    def decomposing(old: str, new: str) -> None:
+        exact(old, unicodedata.normalize("NFD", new))
+
+    monkeypatch.setattr(files, "rename", decomposing)
+    folding = files.stat
+    monkeypatch.setattr(files, "stat", lambda path: folding(unicodedata.normalize("NFD", path)))
+    assert files.traits.decomposes
+    (root / "cafe\u0301").write_bytes(b"")
+    (root / os.fsdecode(b"bad\xff")).write_bytes(b"")
+    assert sorted(files.list("")) == sorted([".swarm", os.fsdecode(b"bad\xff"), "caf\u00e9"])
+    assert "caf\u00e9" in files.scan("")
 
 
 def test_a_file_that_vanishes_during_a_scan_is_left_out(
