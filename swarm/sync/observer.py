@@ -445,13 +445,14 @@ class Observer:
         if local is not None and local.kind is Kind.DIRECTORY and found.kind is not Kind.DIRECTORY:
             self._delete_below(path, wall)  # where a file is, nothing can be below
         before = None if self.intents.looked(path) else local
-        if (taken := adopted(self.ledger, path, found, before)) is not None:
+        renamed = self._renamed_from(found) if local is None else ""
+        if not self._is_copy(renamed, path) and (taken := adopted(self.ledger, path, found, before)) is not None:
             self.store.put_local(path, taken)
         else:
             if self.may_write:
                 if local is not None and local.copy_of:
                     local = self.ledger.settle_copy(path, local, wall)
-                moved = moved or (self._renamed_from(found) if local is None else "")
+                moved = moved or renamed
                 mode = told_mode(found, self._traits.modes, None if self._traits.modes else self._told(moved or path))
                 self._files.pace.told(path, now)
                 record = self.ledger.write(path, found.value(mode), local, wall, moved)
@@ -464,6 +465,11 @@ class Observer:
             if found.kind is Kind.DIRECTORY:
                 self.missing.hasten(found.stat.inode, now + RENAME_WAIT)
         self._touched(path)
+
+    def _is_copy(self, renamed: str, path: str) -> bool:
+        """Whether a user gave a conflict copy the name that it had lost: a version, not the loser where it was."""
+        local = self.store.local(renamed) if renamed else None
+        return local is not None and local.copy_of == path
 
     def _told(self, path: str) -> Record | None:
         """The record of what the view has at `path`."""

@@ -98,3 +98,22 @@ def test_a_file_that_gave_way_to_a_directory_in_a_run_that_ended_is_still_a_conf
     ahead(one, "rename", lambda: one.refusals.begin("commit", 1, 0.0), "a")
     judge(world)
     assert one.contents() == [b"in a directory", b"of the first"]
+
+
+def test_a_conflict_copy_that_its_user_gives_the_old_name_is_not_deleted() -> None:
+    """The name is free for a moment, before the directory comes. It was taken for the loser still being there; and the
+    copy, which had gone, for deleted."""
+    world, [one, other] = devices()
+    part(one, other)
+    one.mkdir("d")
+    other.write("d", b"a file")
+    world.run(3.0)
+
+    def rename() -> None:
+        [copy] = [path for path in other.tree() if "(conflict " in path]
+        other.rename(copy, "d")
+
+    ahead(other, "sync_directory", rename, after="rename_noreplace")
+    judge(world)
+    assert one.tree()["d"] == (Kind.DIRECTORY, None)
+    assert one.contents() == [b"a file"]
