@@ -156,6 +156,8 @@ class Oracle:
                     self.due.pop(data, None)
                 elif "(conflict " in path and data in self.due:
                     self.due[data] = Due.SOMEWHERE  # its copy was refused, while the register's own name had it
+                elif data in self.due and all(below_git(at) for at, (_, held) in after.items() if held == data):
+                    self.due[data] = Due.SOMEWHERE  # there, who loses is hidden
             if (new := after.get(path)) is None or new[0] is not kind:
                 watched.removed[path] = now
                 watched.reappeared.pop(path, None)
