@@ -388,15 +388,18 @@ class Observer:
 
     def _was_moved(self, path: str, stat: Stat, now: float, wall: int) -> bool:
         """A file of a directory that was renamed: the very inode, untouched, so it need not be read again."""
-        if self._traits.mtime_granularity_ns > RACY_NS:
-            return False  # a disk whose times are coarse has made-up inodes as well, and may have given this one twice
-        old = self.missing.was_at(stat.inode)
-        local = self.store.local(old) if old is not None else None
-        if old is None or local is None or self.holding or not unchanged(local, stat) or stat.kind is None:
+        old = self._inode_left(stat.inode)
+        local = self.store.local(old) if old else None
+        if local is None or self.holding or not unchanged(local, stat) or stat.kind is None:
             return False
         self.store.move_chunks(old, path)
         self._observe(path, Found(stat, stat.kind, local.content, local.target), now, wall, moved=old)
         return True
+
+    def _inode_left(self, inode: int) -> str:
+        """The missing path that had this inode, or "". A rename says more than the bytes: a user wants them here."""
+        made_up = self._traits.mtime_granularity_ns > RACY_NS  # with coarse times; this one may have been given twice
+        return "" if made_up else self.missing.was_at(inode) or ""
 
     def _renamed_from(self, found: Found) -> str:
         """The missing path whose content turned up, or ""."""
@@ -438,7 +441,7 @@ class Observer:
             self._held.put(path, found)
             return
         local = self.store.local(path)
-        if local is not None and only_inode_changed(local, found):
+        if local is not None and only_inode_changed(local, found) and self._inode_left(found.stat.inode) in ("", path):
             self.store.put_local(path, replace(found.local(local.installed), copy_of=local.copy_of))
             self._touched(path)
             return

@@ -117,3 +117,22 @@ def test_a_conflict_copy_that_its_user_gives_the_old_name_is_not_deleted() -> No
     judge(world)
     assert one.tree()["d"] == (Kind.DIRECTORY, None)
     assert one.contents() == [b"a file"]
+
+
+def test_a_rename_to_where_the_same_bytes_were_a_moment_ago_is_a_version() -> None:
+    """All is as it was there, but for the inode. The deletion of what was there before took it away."""
+    world, [one, other] = devices()
+    one.write("a", b"first")
+    world.settle()
+    part(one, other)
+    one.rename("a", "b")
+    world.run(5.0)
+    other.remove("a")
+    world.run(0.1)
+    join(one, other)
+    while "b" not in other.tree():
+        world.run(0.01)
+    world.run(0.1)
+    other.rename("b", "a")
+    judge(world)
+    assert {path: data for path, (_, data) in one.tree().items()} == {"a": b"first"}
