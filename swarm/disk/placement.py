@@ -42,9 +42,10 @@ to history, stat, rename over the path, which is never empty; but what a user re
 would be gone for good.
 
 **Removing** (`displace`): path -> history, look, put back by a rename that replaces nothing. **Moving** (`move`): the
-same with the new path in place of history; through history where the kernel has no RENAME_NOREPLACE (its emulation
-removes the source's name blindly, which is harmless only for names of ours), or where both names are one to the disk.
-That takes several changes, of which a crash may keep a part: so the directory that it goes to is made durable first.
+same, and then history -> the new path, where nothing may be. Of these two changes a crash may keep the first alone, so
+a new directory in history is made durable before it; the file then is in history, and is installed anew. Rejected: one
+rename, and the look at the new path. That is a user's name already: nobody can tell what was written there since from
+what was written to the old name before, and one of the two would have to go where its user did not put it.
 """
 
 from __future__ import annotations
@@ -108,6 +109,7 @@ class Placement:
     touched: dict[str, None] = field(default_factory=dict)  # directories whose names changed
     metadata_changed: bool = False  # of a user's file, which we do not open for writing and so cannot fsync
     late: list[Late] = field(default_factory=list)
+    _unlasting: bool = False  # directories in history were made, and a crash may take them
 
     # -- steps; each raises Raced, Refused or OSError, and then nothing of the user's has changed its place, unless the
     # -- user was quicker than PUT_BACK, or took the place that something was to be put back to
@@ -152,26 +154,17 @@ class Placement:
     def move(self, source: str, path: str, expected: Local) -> None:
         """Renames the file expected at `source` to where nothing is."""
         self.must_be(source, expected)
-        traits = self.files.traits
-        one_name = (traits.folds_case or traits.folds_unicode) and traits.fold(source) == traits.fold(path)
-        if one_name or not traits.noreplace:
-            self._move_through_history(source, path, expected)
-            return
-        self.files.rename_noreplace(source, path)
-        self._touch(source)
-        self._touch(path)
+        place = self._free_place(source)
+        if self._unlasting:
+            self.settle()  # the new directory first: what follows are two changes, of which a crash may keep the first
+        self._take(source, expected, place)
         try:
-            taken = self.files.stat(path)
-            if _alike(taken, expected):
-                if not self.is_fresh(taken.mtime_ns) or self.holds(path, taken, expected):
-                    return
-                now = self.files.stat(path)
-                if (now.kind, now.inode) != (taken.kind, taken.inode):
-                    return  # moved, and then replaced by the user
-        except FileNotFoundError:
-            return  # moved, and then taken away by the user: to be seen by the next scan, not to be done again
-        self._return(path, source)
-        raise Raced
+            self.files.rename_noreplace(place, path)
+        except OSError as error:
+            if not self._return(place, source):
+                raise Raced(place) from error
+            raise
+        self._touch(path)  # and no look: what is there by now, a user put there
 
     # -- making it last
 
@@ -185,9 +178,11 @@ class Placement:
                 pass  # renamed by the user, most likely; the names in it are still to be made durable
             else:
                 self.touched.clear()
+                self._unlasting = False
                 return
         self.files.sync_all()
         self.metadata_changed = False
+        self._unlasting = False
         self.touched.clear()
 
     # -- looking
@@ -233,6 +228,7 @@ class Placement:
         except OSError as error:
             raise Refused(sentence(error), is_permanent(error)) from error
         self.touched.update(dict.fromkeys(made))
+        self._unlasting |= bool(made)
         return place
 
     def _may_be_late(self, path: str, place: str) -> None:
@@ -268,18 +264,6 @@ class Placement:
             raise
         self._may_be_late(path, place)
         return place
-
-    def _move_through_history(self, source: str, path: str, expected: Local) -> None:
-        place = self._free_place(source)
-        self.settle()  # the new directory first: what follows are several changes, which a crash may keep in part
-        self._take(source, expected, place)
-        try:
-            self.files.rename_noreplace(place, path)
-        except OSError as error:
-            if not self._return(place, source):
-                raise Raced(place) from error
-            raise
-        self._touch(path)
 
     def _put_back(self, place: str, path: str, temp: str, made: Stat) -> Raced:
         """Undoes an exchange that took something unexpected. Returns what had to stay in history."""

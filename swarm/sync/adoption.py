@@ -15,10 +15,13 @@ if TYPE_CHECKING:
     from swarm.sync.store import Local
 
 
-def adopted(ledger: Ledger, path: str, found: Found, local: Local | None) -> Local | None:
+def adopted(ledger: Ledger, path: str, found: Found, local: Local | None, renamed: str = "") -> Local | None:
     """The local state made of a live version that says what is on the disk already, where the disk said otherwise
     before; else None. A conflict copy stays one: were it given a record, its loser would come back after both are
-    deleted."""
+    deleted. `renamed`: where it was a moment ago, or "". A conflict copy to which a user gave back the name that it had
+    lost is a version, and not the loser where it was."""
+    if renamed and (before := ledger.store.local(renamed)) is not None and before.copy_of == path:
+        return None
     if local is not None and (local.copy_of or same_content(local, found)):
         return None
     if _wrote_over(ledger, path, found, local):

@@ -14,7 +14,6 @@ content that equals a live version is then adopted without a record, and absence
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from swarm.errors import BadPeer
@@ -28,6 +27,7 @@ from swarm.sync.found import FIRST_BACKOFF, Found, hides_writes, is_text, only_i
 from swarm.sync.held import Held
 from swarm.sync.ignore import IgnoreRules
 from swarm.sync.ledger import Value
+from swarm.sync.links import other_names
 from swarm.sync.listings import Listings
 from swarm.sync.missing import CONFIRM_WAIT, DELETION_WAIT, RENAME_WAIT, Missing
 from swarm.sync.repositories import NAMES_LAST, names_objects
@@ -49,7 +49,6 @@ if TYPE_CHECKING:
 QUIET = 0.05  # seconds without an event before a file that nobody closed is read
 UNREAD_AGAIN = 30.0  # seconds until what the system would not let us read is looked at again
 RACY_NS = 10_000_000  # a write this soon after the last one may carry the same mtime: two ticks of a slow kernel clock
-MAX_LINKS = 256  # files with the content of one that changed, among which its other names are looked for
 RACY_AGAIN = 0.1  # seconds until such a file is read a second time
 
 
@@ -390,15 +389,18 @@ class Observer:
 
     def _was_moved(self, path: str, stat: Stat, now: float, wall: int) -> bool:
         """A file of a directory that was renamed: the very inode, untouched, so it need not be read again."""
-        if self._traits.mtime_granularity_ns > RACY_NS:
-            return False  # a disk whose times are coarse has made-up inodes as well, and may have given this one twice
-        old = self.missing.was_at(stat.inode)
-        local = self.store.local(old) if old is not None else None
-        if old is None or local is None or self.holding or not unchanged(local, stat) or stat.kind is None:
+        old = self._inode_left(stat.inode)
+        local = self.store.local(old) if old else None
+        if local is None or self.holding or not unchanged(local, stat) or stat.kind is None:
             return False
         self.store.move_chunks(old, path)
         self._observe(path, Found(stat, stat.kind, local.content, local.target), now, wall, moved=old)
         return True
+
+    def _inode_left(self, inode: int) -> str:
+        """The missing path that had this inode, or "". A rename says more than the bytes: a user wants them here."""
+        made_up = self._traits.mtime_granularity_ns > RACY_NS  # with coarse times; this one may have been given twice
+        return "" if made_up else self.missing.was_at(inode) or ""
 
     def _renamed_from(self, found: Found) -> str:
         """The missing path whose content turned up, or ""."""
@@ -441,21 +443,23 @@ class Observer:
             return
         local = self.store.local(path)
         if local is not None and local.kind is Kind.FILE and local.inode == found.stat.inode:
-            self._look_at_links(path, local)
-        if local is not None and only_inode_changed(local, found):
+            for other in other_names(self.store, path, local):
+                self._scan(parent_of(other))
+        if local is not None and only_inode_changed(local, found) and self._inode_left(found.stat.inode) in ("", path):
             self.store.put_local(path, replace(found.local(local.installed), copy_of=local.copy_of))
             self._touched(path)
             return
         if local is not None and local.kind is Kind.DIRECTORY and found.kind is not Kind.DIRECTORY:
             self._delete_below(path, wall)  # where a file is, nothing can be below
         before = None if self.intents.looked(path) else local
-        if (taken := adopted(self.ledger, path, found, before)) is not None:
+        renamed = self._renamed_from(found) if local is None else ""
+        if (taken := adopted(self.ledger, path, found, before, renamed)) is not None:
             self.store.put_local(path, taken)
         else:
             if self.may_write:
                 if local is not None and local.copy_of:
                     local = self.ledger.settle_copy(path, local, wall)
-                moved = moved or (self._renamed_from(found) if local is None else "")
+                moved = moved or renamed
                 mode = told_mode(found, self._traits.modes, None if self._traits.modes else self._told(moved or path))
                 self._files.pace.told(path, now)
                 record = self.ledger.write(path, found.value(mode), local, wall, moved)
@@ -468,12 +472,6 @@ class Observer:
             if found.kind is Kind.DIRECTORY:
                 self.missing.hasten(found.stat.inode, now + RENAME_WAIT)
         self._touched(path)
-
-    def _look_at_links(self, path: str, before: Local) -> None:
-        """A file changed in place: it may have other names, in directories of which the watcher says nothing."""
-        for other in islice(self.store.locals_with(before.content), MAX_LINKS):
-            if other != path and (known := self.store.local(other)) and known.inode == before.inode:
-                self._scan(parent_of(other))
 
     def _told(self, path: str) -> Record | None:
         """The record of what the view has at `path`."""

@@ -168,7 +168,8 @@ MUTANTS: tuple[Mutant, ...] = tuple(
         ("tells before the commit", "a crash forgets what was told", S + "folder",
          "        self.store.commit()\n        if self._pending_barrier", "        if self._pending_barrier", CRASH),
         ("moves without looking", "a rename takes whatever is at the old name", D + "placement",
-         "            taken = self.files.stat(path)\n", "            taken = self.files.stat(path)\n            return\n", PLAIN),
+         "        self._take(source, expected, place)\n", "        self.files.rename(source, place)\n        self._touch(source)\n",
+         PLAIN),
         # -- what the database refuses, and what a run leaves that ended before its commit
         ("forgets its intentions", "takes its own deeds of an earlier run for the user's", S + "folder",
          "        self.intents.note()", "        pass", ("store", "crash")),
@@ -220,9 +221,11 @@ MUTANTS: tuple[Mutant, ...] = tuple(
          "        if self._by_path.get(path) != content:\n            self.forget(path)",
          "        if self._by_path.get(path) == content:\n            return\n        if True:\n            self.forget(path)", PLAIN),
         ("brings back what was moved and deleted", "does a move again", D + "placement",
-         "            return  # moved, and then taken", "            raise Raced from None  # moved, and then taken", PLAIN),
-        ("takes back what was moved and replaced", "gives a user's new directory another name", D + "placement",
-         "                    return  # moved, and then replaced", "                    pass  # moved, and then replaced", PLAIN),
+         "        self._touch(path)  # and no look", "        self.files.stat(path)\n        self._touch(path)  # and no look", PLAIN),
+        ("takes back what was moved and written over", "gives a user's edit another name", D + "placement",
+         "        self._touch(path)  # and no look",
+         "        if not self._is(path, expected) and self._return(path, source):\n"
+         "            raise Raced\n        self._touch(path)  # and no look", PLAIN),
         ("believes in equal bytes", "takes a version for installed where nobody looked", S + "planner",
          "                return Need(entry, installed)  # of another",
          "                if not self._metadata_differs(record, local):\n"

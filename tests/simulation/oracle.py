@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from swarm.sync.ledger import Ledger
     from swarm.sync.memory_files import MemoryFileSystem, Tree
     from swarm.sync.memory_store import MemoryStore
+    from swarm.sync.operation import Operation
     from tests.simulation.device import Device
     from tests.simulation.witness import Ours
     from tests.simulation.world import World
@@ -156,6 +157,8 @@ class Oracle:
                     self.due.pop(data, None)
                 elif "(conflict " in path and data in self.due:
                     self.due[data] = Due.SOMEWHERE  # its copy was refused, while the register's own name had it
+                elif data in self.due and all(below_git(at) for at, (_, held) in after.items() if held == data):
+                    self.due[data] = Due.SOMEWHERE  # there, who loses is hidden
             if (new := after.get(path)) is None or new[0] is not kind:
                 watched.removed[path] = now
                 watched.reappeared.pop(path, None)
@@ -266,6 +269,7 @@ class Oracle:
             path = result.operation.path
             if result.history and result.outcome is not Outcome.DONE:
                 self._excuse(device, result.history)
+                self._excuse_shown(device, result.operation)
                 self._watched[device.name].removed[path] = self.world.now  # it had to stay there: the path is empty
             if result.outcome is not Outcome.DONE or any(path == a or path.startswith(a + "/") for a in acted):
                 continue
@@ -299,6 +303,14 @@ class Oracle:
         }  # of a directory
         for data in kept & self.due.keys():
             self.due[data] = Due.SOMEWHERE
+
+    def _excuse_shown(self, device: Device, operation: Operation) -> None:
+        """A user was quicker twice: wrote to what was there before, and once more between two exchanges, when the new
+        file was to be seen. What stays visible is a version beside the new one: who can say which was written over?"""
+        if isinstance(operation, InstallFile) and device.files.traits.exchange:
+            for path, data in self.ended:
+                if path == operation.path and self.name_of(data) == operation.content:
+                    self.produced[path, data] += TWICE
 
     def stepped(self, device: Device) -> None:
         """The engine committed: are the records that it signed just?"""

@@ -143,11 +143,23 @@ def test_an_edit_right_before_a_move_keeps_its_name() -> None:
     one.write("a", b"first")
     world.settle()
     world.run(OLD_SECONDS)
-    ahead(other, "rename_noreplace", lambda: other.write("a", b"of the other's user"), "a")
+    ahead(other, "rename", lambda: other.write("a", b"of the other's user"), "a")
     one.rename("a", "b")
     judge(world)
     assert one.read("a") == b"of the other's user"
     assert one.read("b") == b"first"
+
+
+def test_an_edit_right_after_a_move_keeps_its_name() -> None:
+    """It was taken for one right before it, and given the old name; the new one had again what was written over."""
+    world, [one, other] = devices()
+    one.write("a", b"first")
+    world.settle()
+    world.run(OLD_SECONDS)
+    ahead(other, "stat", lambda: other.write("b", b"of the other's user"), "b", after="rename_noreplace")
+    one.rename("a", "b")
+    judge(world)
+    assert {path: data for path, (_, data) in one.tree().items()} == {"b": b"of the other's user"}
 
 
 def test_what_was_moved_and_then_deleted_stays_deleted() -> None:
@@ -250,7 +262,7 @@ def test_what_was_moved_and_then_became_a_directory_stays_one() -> None:
             files.write_file("b/inside", b"of the other's user")
         other.tell("b")
 
-    ahead(other, "read_at", swap, "b")
+    ahead(other, "stat", swap, "b", after="rename_noreplace")
     one.rename("a", "b")
     judge(world)
     assert one.contents() == [b"of the other's user"]

@@ -98,3 +98,41 @@ def test_a_file_that_gave_way_to_a_directory_in_a_run_that_ended_is_still_a_conf
     ahead(one, "rename", lambda: one.refusals.begin("commit", 1, 0.0), "a")
     judge(world)
     assert one.contents() == [b"in a directory", b"of the first"]
+
+
+def test_a_conflict_copy_that_its_user_gives_the_old_name_is_not_deleted() -> None:
+    """The name is free for a moment, before the directory comes. It was taken for the loser still being there; and the
+    copy, which had gone, for deleted."""
+    world, [one, other] = devices()
+    part(one, other)
+    one.mkdir("d")
+    other.write("d", b"a file")
+    world.run(3.0)
+
+    def rename() -> None:
+        [copy] = [path for path in other.tree() if "(conflict " in path]
+        other.rename(copy, "d")
+
+    ahead(other, "sync_directory", rename, after="rename_noreplace")
+    judge(world)
+    assert one.tree()["d"] == (Kind.DIRECTORY, None)
+    assert one.contents() == [b"a file"]
+
+
+def test_a_rename_to_where_the_same_bytes_were_a_moment_ago_is_a_version() -> None:
+    """All is as it was there, but for the inode. The deletion of what was there before took it away."""
+    world, [one, other] = devices()
+    one.write("a", b"first")
+    world.settle()
+    part(one, other)
+    one.rename("a", "b")
+    world.run(5.0)
+    other.remove("a")
+    world.run(0.1)
+    join(one, other)
+    while "b" not in other.tree():
+        world.run(0.01)
+    world.run(0.1)
+    other.rename("b", "a")
+    judge(world)
+    assert {path: data for path, (_, data) in one.tree().items()} == {"a": b"first"}
