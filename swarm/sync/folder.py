@@ -309,7 +309,7 @@ class Folder:
             case DatabaseRead():
                 self.observer.database_read(event, now, wall)
             case OperationsDone():
-                self.intents.end(result.operation for result in event.results)
+                self.intents.end(result.operation for result in event.results if result.lasts)
                 self.planner.done(event.results, now)
             case TempPrepared():
                 self.fetcher.prepared(event)

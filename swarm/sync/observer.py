@@ -427,9 +427,7 @@ class Observer:
             self.changes.deleted(path)
             return
         doubtful = self.intents.looked(path)
-        before: Local | None = local
-        if local.copy_of and not doubtful:
-            before = self.ledger.settle_copy(path, local, wall)
+        before = self.ledger.settle_copy(path, local, wall) if local.copy_of and not doubtful else local
         self.store.put_local(path, None)
         self.store.drop_chunks(path)
         if before is not None and not doubtful and self.ledger.has_live(path, before.installed):
@@ -451,7 +449,8 @@ class Observer:
             return
         if local is not None and local.kind is Kind.DIRECTORY and found.kind is not Kind.DIRECTORY:
             self._delete_below(path, wall)  # where a file is, nothing can be below
-        before = None if self.intents.looked(path) else local
+        doubtful = self.intents.looked(path)
+        before = None if doubtful else local
         renamed = self._renamed_from(found) if local is None else ""
         if (taken := adopted(self.ledger, path, found, before, renamed)) is not None:
             self.store.put_local(path, taken)
@@ -462,7 +461,8 @@ class Observer:
                 moved = moved or renamed
                 mode = told_mode(found, self._traits.modes, None if self._traits.modes else self._told(moved or path))
                 self._files.pace.told(path, now)
-                record = self.ledger.write(path, found.value(mode), local, wall, moved)
+                base = None if doubtful else local  # a crash may have brought back what was there before
+                record = self.ledger.write(path, found.value(mode), base, wall, moved)
                 self.store.put_local(path, found.local(context_of([record])))
             else:
                 self.changes.edited(path, found.local(()))

@@ -106,3 +106,8 @@ class Result:
     why: str = ""  # a sentence, for FAILED
     covered: bool = False  # FAILED: another file system is mounted on the way
     permanent: bool = False  # FAILED: trying again will not help until something changes (a name impossible here)
+
+    @property
+    def lasts(self) -> bool:
+        """Whether a power cut leaves it as it was reported."""
+        return self.outcome is not Outcome.FAILED or self.stat is None
