@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.lab, pytest.mark.live]
 
 SOON = 5.0  # seconds
+# A host behind a router sees nothing of the router's new address: silence tells, 12 s of it where the link has nothing
+# else to go by (`swarm.net.limits`); mostly it takes one second.
+MOVED_SOON = 20.0
 
 
 @pytest.mark.parametrize(
@@ -64,7 +67,7 @@ def test_two_devices_find_each_other_through_the_relays_dht_alone(
         print(f"{one.value} - {other.value}: found in {first:.2f} s, and in {again:.2f} s after both have moved")
         settle(anna, bob)
         assert first < SOON
-        assert again < SOON
+        assert again < MOVED_SOON
     finally:
         for daemon in (anna, bob):
             with contextlib.suppress(AssertionError):
