@@ -50,7 +50,13 @@ class Rendezvous:
             self._finder.know_doors(_doors(places, bytes.fromhex(device)), DeviceId(bytes.fromhex(device)))
 
     def connected(self, peer: Peer) -> None:
-        """A session with a member has begun."""
+        """A session with a member has begun. What it said of its relays before is good until it says otherwise: the way
+        to it may fail before it does."""
+        entry = self._book.devices.get(peer.device.hex()) if peer.device is not None else None
+        if peer.device is not None and entry is not None:
+            places = [place for text in entry.relays if (place := learned_as(text)) is not None]
+            if doors := tuple(_doors(places, peer.device)):
+                peer.link.seek(Places((), (), doors))
         self._tell(peer)
 
     def lost(self, peer: Peer) -> None:

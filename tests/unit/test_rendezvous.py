@@ -118,3 +118,9 @@ def test_after_a_restart_the_book_leads_to_relays_and_doors(tmp_path: Path) -> N
     again.rendezvous.begin()
     assert again.learned == [f"203.0.113.1:47470~{printed(KEY)}"]
     assert again.doors == [Door(KEY, handle_of(KEY, BOB))]
+
+
+def test_a_new_session_knows_the_doors_of_the_last_one_before_a_word_is_said(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    stage.rendezvous.told(stage.meet(), RoutesTold((HOME,), (), ((RELAY, KEY),)))
+    assert stage.meet().sought == [Places((), (), (Door(KEY, handle_of(KEY, BOB)),))]
