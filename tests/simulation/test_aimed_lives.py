@@ -59,3 +59,26 @@ def test_what_an_old_database_tells_anew_is_no_newer_than_it_was() -> None:
     judge(world)
     assert one.read("a") == b"edited"
     assert one.contents() == [b"edited", b"first"], "what stands for another record, for all that it knows, is kept"
+
+
+def test_whoever_has_heard_of_one_author_and_not_yet_of_another_is_at_no_fault() -> None:
+    """What the second one has superseded is in no delta of the first: equal clocks have other roots for a moment."""
+    world, [one, two, three, four] = devices(4)
+    for other in (one, two, three):
+        part(four, other)
+    one.write("a", b"first")
+    world.run(3.0)
+    part(two, three)
+    two.write("a", b"second")
+    while len(one.store.clock()) < 2:
+        world.run(0.001)
+    for other in (one, three):
+        join(four, other)
+        world.network.connect(four, other)
+        world.run(0.03)
+    assert three.folder is not None
+    assert four.folder is not None
+    assert three.store.clock() == four.store.clock() != one.store.clock()
+    assert three.folder.ledger.roots != four.folder.ledger.roots
+    judge(world)
+    assert four.contents() == [b"second"]
