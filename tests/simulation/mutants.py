@@ -184,6 +184,10 @@ MUTANTS: tuple[Mutant, ...] = tuple(
          "except (BadPeer, Integrity) as error:  # its", "except SwarmError as error:  # its", ("store",)),
         ("signs as another does", "goes on in a life that a copy of the machine leads too", S + "exchange",
          "            self.doubles.append(record)", "            pass", ("clones",)),
+        ("tells anew what it told", "an old copy says again what members may have superseded", S + "folder",
+         "        self.life.open(self.ledger)\n", "", ("database",)),
+        ("old news is new", "what an old copy says again is newer than its edits", S + "ledger",
+         "moved, hlc=orphan.hlc)", "moved)", ("database",)),
         ("a copy goes on", "a database that knows that it was copied begins no new life", S + "life",
          "        if not new and known is not None:", "        if known is not None:", ("clones",)),
         # -- what is there, and what lasts
