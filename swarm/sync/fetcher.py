@@ -117,6 +117,13 @@ class Fetcher:
         if assembly is not None and assembly.stage is Stage.READY:
             self._restart(assembly)
 
+    def distrust(self) -> None:
+        """The disk was away: what had been written to temps, and to the files that fill them, may never have got there.
+        Each is looked at anew, which keeps what is right."""
+        for assembly in list(self._assemblies.values()):
+            if assembly.stage in (Stage.CHUNKS, Stage.READY):
+                self._restart(assembly)
+
     def is_ready(self, path: str) -> bool:
         content = self._by_path.get(path)
         return content is not None and self._assemblies[content].stage is Stage.READY

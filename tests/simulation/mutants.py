@@ -182,6 +182,8 @@ MUTANTS: tuple[Mutant, ...] = tuple(
          "        self.intents.note()\n        self.store.commit()\n",
          "        self.intents.note()\n        try:\n            self.store.commit()\n        except Exception:\n            pass\n",
          ("store",)),
+        ("trusts what was gathered", "takes temps for whole when a disk comes back", S + "folder",
+         "                    self.fetcher.distrust()\n", "", ("disk",)),
         ("blames the manifest", "takes the database's refusal for a wrong manifest", S + "fetcher",
          "except (BadPeer, Integrity) as error:  # its", "except SwarmError as error:  # its", ("store",)),
         ("signs as another does", "goes on in a life that a copy of the machine leads too", S + "exchange",
