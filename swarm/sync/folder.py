@@ -337,6 +337,7 @@ class Folder:
                 self.fetcher.member_down(event.peer)
             case Health():
                 if self.health and not event.why:
+                    self.fetcher.distrust()
                     self.observer.rescan()
                 self.health = event.why
                 if event.why:

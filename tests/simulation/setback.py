@@ -106,10 +106,10 @@ class Setback:
         """The power of its disk fails within it."""
         oracle, device = self.oracle, self.device
         oracle.look(device)
-        durable = durable_contents(device.files)
+        watched = oracle.watched(device)
+        durable = durable_contents(device.files, watched.users)
         before, metadata = oracle.tree(device), oracle.metadata(device)
         held = set(oracle.contents(before)) | oracle.history(device)
-        watched = oracle.watched(device)
         installed = {path for path in before if node_at(device.files, path).inode not in watched.users}
         yield
         after = oracle.tree(device)
