@@ -326,7 +326,7 @@ def late_writes(files: FileSystem, entries: list[Late]) -> list[Late]:
             stat = files.stat(entry.history)
         except OSError:
             continue
-        if not _unchanged(stat, entry.stat):
+        if stat.inode == entry.stat.inode and not _unchanged(stat, entry.stat):  # else the folder is a copy of that one
             changed.append(entry._replace(stat=stat))
     return changed
 

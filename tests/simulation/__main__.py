@@ -35,7 +35,9 @@ def main() -> int:
     mutants.add_argument("--only", default="")
     mutants.add_argument("--schedules", type=int, default=400)
     dht.add_options(what.add_parser("dht", help="nodes of the DHT that look for each other"))
-    mutants.add_argument("--drawn", action="store_true", help="by drawn schedules alone, without the aimed scenarios")
+    mutants.add_argument(
+        "--drawn", action="store_true", help="by drawn schedules alone, not by what is aimed or stored"
+    )
     arguments = parser.parse_args()
     if arguments.what == "dht":
         return dht.simulate(arguments)
