@@ -1,5 +1,5 @@
-"""The hunt: each mutant of the program in a process of its own, until an aimed scenario, a stored schedule or one that is
-drawn convicts it.
+"""The hunt: each mutant of the program in a process of its own, until something that is aimed, stored or drawn convicts
+it.
 
 Nothing convicts that the real program fails as well. A mutant that cannot be applied counts as escaped: it proves
 nothing.

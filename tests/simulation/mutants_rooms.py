@@ -136,6 +136,12 @@ ROOMS: tuple[tuple[str, str, str, str, str, tuple[str, ...]], ...] = (
      "            if _unchanged(out, inside):\n", "            if True:\n", ALL),
     ("an empty place stays empty", "does not put back what somebody made room for", D + "placement",
      "                if self._return(place, path):\n                    return Raced()\n                continue", "                return Raced(place)", ALL),
+    ("late writes are nobody's", "does not look again at what it displaced", D + "late",
+     "        self._entries += [(now + LATE_SECONDS, entry) for entry in entries]", "        pass", ("late",)),
+    ("too early for late writes", "looks at once, when nobody has closed anything yet", D + "late",
+     "LATE_SECONDS = 10.0", "LATE_SECONDS = 0.0", ("late",)),
+    ("brings back what does not last", "shows a late write before it is durable", D + "late",
+     "        writer.sync()\n", "", ("late",)),
     ("a new file is kept twice", "what was seen is not told to be in history", D + "placement",
      "                return Raced(spare=place)", "                return Raced()", ALL),
 )

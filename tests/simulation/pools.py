@@ -197,6 +197,7 @@ class Pools:
             device.world.after(AGAIN_SECONDS, lambda: self._look_late(device.lives))
             return None
         copies = self.late.look(device.files, device.name, device.world.now)
+        self._look_late(device.lives)  # for the next of them
         for path in copies:
             device.tell(path)
         return Dirty(frozenset(parent_of(path) for path in copies), frozenset(copies)) if copies else None
