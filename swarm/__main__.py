@@ -1,7 +1,26 @@
-"""`python -m swarm` is `swarm`."""
+"""`swarm`, and `python -m swarm`."""
+
+from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
-from swarm.cli.main import main
+from swarm import interrupt
 
-sys.exit(main())
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def main() -> int:
+    """Runs one command, with the process's arguments. Returns the exit code."""
+    return interrupt.run(_load)
+
+
+def _load() -> Callable[[], int]:
+    from swarm.cli.main import main as command
+
+    return command
+
+
+if __name__ == "__main__":
+    sys.exit(main())
