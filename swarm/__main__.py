@@ -1,25 +1,16 @@
 """`swarm`, and `python -m swarm`."""
 
-from __future__ import annotations
-
 import sys
-from typing import TYPE_CHECKING
-
-from swarm import interrupt
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 def main() -> int:
     """Runs one command, with the process's arguments. Returns the exit code."""
-    return interrupt.run(_load)
+    try:
+        from swarm import interrupt
 
-
-def _load() -> Callable[[], int]:
-    from swarm.cli.main import main as command
-
-    return command
+        return interrupt.run("swarm.cli.main")
+    except KeyboardInterrupt:
+        return 130
 
 
 if __name__ == "__main__":

@@ -24,7 +24,8 @@ def run(tmp_path: Path, program: str, *arguments: str) -> subprocess.CompletedPr
 
 
 @pytest.mark.parametrize(
-    ("program", "module"), [("swarm", "argparse"), ("swarm", "difflib"), ("relay", "argparse"), ("relay", "asyncio")]
+    ("program", "module"),
+    [("swarm", "argparse"), ("swarm", "difflib"), ("relay", "argparse"), ("relay", "asyncio")],
 )
 def test_an_interrupt_while_modules_are_imported_is_quiet(tmp_path: Path, program: str, module: str) -> None:
     """argparse is imported before there is a command, difflib by one that nobody knows."""
