@@ -94,12 +94,12 @@ def _particulars(folder: dict[str, Any]) -> list[str]:
             reasons.append(f"{plural(folder['need_files'], 'file')}, {amount(folder['need_bytes'])} to come")
         text = ": ".join([terminal.printable(state), "; ".join(reasons)] if reasons else [terminal.printable(state)])
         lines.append("  " + _colour(text, "red" if state in ("held", "error") else "yellow"))
-    if folder["conflicts"]:
-        lines.append("  " + _colour(plural(folder["conflicts"], "conflict"), "yellow"))
     if changes := folder.get("local_changes"):
         if state != "held":
             lines.append("  " + _colour(plural(changes, "local change"), "yellow"))
         lines += _first(folder.get("changed_paths", []), changes)
+    if folder["conflicts"]:
+        lines.append("  " + _colour(plural(folder["conflicts"], "conflict"), "yellow"))
     if folder["cannot"]:
         lines.append("  " + _colour(f"{plural(folder['cannot'], 'file')} cannot be held by this device", "yellow"))
         lines += _first(

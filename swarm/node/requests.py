@@ -375,7 +375,7 @@ class Requests:
         if count:
             raise UserError(
                 f"{folder.name} has {held_back(count)}",
-                "swarm revert undoes them; swarm status names them",
+                "swarm revert undoes that, swarm status names it",
                 EXIT_HELD,
             )
         return Waited(True, tuple(differing(self._report(folder))))

@@ -119,16 +119,15 @@ def test_a_copy_with_changes_of_its_own_is_not_called_identical() -> None:
 
 def test_local_changes_are_named_the_first_of_them() -> None:
     lines = shown(
-        folder(
-            role="read", state="held", why="4 local changes", local_changes=4, changed_paths=["a\x1b", "b", "c", "d"]
-        )
+        folder(role="read", state="held", why="4 made here", local_changes=4, changed_paths=[*"\x1bbcd"], conflicts=1)
     )
     assert lines[2:] == [
-        "  held: 4 local changes",
-        "    a\N{REPLACEMENT CHARACTER}",
+        "  held: 4 made here",
+        "    \N{REPLACEMENT CHARACTER}",
         "    b",
         "    c",
         "    … swarm status --json lists more",
+        "  1 conflict",
     ]
 
 
