@@ -67,6 +67,7 @@ class Watched:
 
     tree: Tree = field(default_factory=dict)  # of the user, as last looked at
     kept: frozenset[bytes] = frozenset()  # contents in history
+    displaced: frozenset[bytes] = frozenset()  # those of them that our last system call put there
     ours: Ours = (frozenset(), b"")  # what lies beside temps and history, and the marker
     seen: bool = False
     pending: str = ""  # a system call of ours that was let go, and not yet looked at
@@ -233,6 +234,9 @@ class Oracle:
     def forgot(self, device: Device) -> None:
         Setback(self, device).forgot()
 
+    def killed(self, device: Device) -> None:
+        Setback(self, device).killed()
+
     @contextmanager
     def crash(self, device: Device) -> Iterator[None]:
         with Setback(self, device).crash():
@@ -270,6 +274,7 @@ class Oracle:
         pending, watched.pending = watched.pending, ""
         old_tree, old_kept, old_ours, seen = watched.tree, watched.kept, watched.ours, watched.seen
         self.remember(device)
+        watched.displaced = watched.kept - old_kept
         if not seen:
             return
         if ours_of(device.files) != old_ours:
