@@ -210,6 +210,7 @@ class Folder:
         self.archive = Archive(store, out=self._emit)
         if fresh or identity.cloned:
             self.archive.distrust()
+        self.archive.doubt(self.intents.doubted)
         self.ledger.count_all()
         for path, _ in store.locals_below(""):
             self.planner.touch(path)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -110,12 +111,14 @@ class Oracle:
     def watched(self, device: Device) -> Watched:
         return self._watched[device.name]
 
-    def cloned(self, device: Device, twin: Device) -> None:
+    def cloned(self, device: Device, twin: Device, noticed: bool = False) -> None:
         """`twin` is a copy of the machine: what a user did there and nobody has told yet, both may tell."""
         self.look(device)
         self.twins = True
-        original = self._watched[device.name]
-        self._watched[twin.name] = replace(original, signed=dict(original.signed), acted=set(), took=set())
+        self._watched[twin.name] = replace(deepcopy(self._watched[device.name]), acted=set(), took=set())
+        if not noticed:
+            self.may_double(twin.store, twin)
+            Setback(self, twin).tells_anew()
 
     def convict(self, why: str) -> None:
         raise Conviction(f"at {self.world.now - 1000:.3f}: {why}")

@@ -254,9 +254,7 @@ class Play:
         if len(self.world.devices) > self.schedule.devices or not device.runs or device.files._away is not None:
             return  # one is enough
         twin = self.world.clone(device)
-        self.oracle.cloned(device, twin)
-        if not noticed:
-            self.oracle.may_double(twin.store, twin)
+        self.oracle.cloned(device, twin, noticed)
         twin.start(cloned=noticed)
         self._write_back_later(twin)
 

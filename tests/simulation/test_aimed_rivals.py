@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from swarm.ids import Kind
-from tests.simulation.scenario import ahead, devices, join, judge, part
+from tests.simulation.scenario import TEMPS, ahead, devices, join, judge, part
+from tests.simulation.witness import all_of
 
 if TYPE_CHECKING:
     from tests.simulation.device import Device
@@ -98,6 +99,33 @@ def test_a_file_that_gave_way_to_a_directory_in_a_run_that_ended_is_still_a_conf
     ahead(one, "rename", lambda: one.refusals.begin("commit", 1, 0.0), "a")
     judge(world)
     assert one.contents() == [b"in a directory", b"of the first"]
+
+
+def test_what_a_run_that_ended_had_put_into_history_and_nobody_else_has_can_be_had() -> None:
+    """Its own database does not know where it is, and everybody would wait for it for ever."""
+    world, [one, other] = devices()
+    one.mkdir("d")
+    world.settle()
+    part(one, other)
+    one.write("d/a.txt", b"of the first")
+    other.mkdir("d/a.txt")
+    other.write("d/a.txt/x", b"in a directory")
+    world.run(5.0)
+    world.network.lost_lanes = 1.0
+
+    def then() -> None:
+        one.stop()
+        with one.files.as_user():
+            for temp in list(all_of(one.files, TEMPS.rstrip("/"))):
+                one.files.remove(temp)  # with the power: nobody had made its name durable
+        world.after(1.0, one.start)
+
+    ahead(one, "rename_noreplace", lambda: one.power_cut(then), TEMPS, after="rename")
+    join(one, other)
+    world.run(5.0)
+    assert other.contents() == [b"in a directory"]
+    judge(world)
+    assert other.contents() == [b"in a directory", b"of the first"]
 
 
 def test_a_conflict_copy_that_its_user_gives_the_old_name_is_not_deleted() -> None:
