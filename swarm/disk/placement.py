@@ -53,7 +53,7 @@ what was written to the old name before, and one of the two would have to go whe
 from __future__ import annotations
 
 import errno
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from swarm.disk.assembler import drop, make_temp
@@ -346,7 +346,7 @@ def late_writes(files: FileSystem, entries: list[Late]) -> list[Late]:
             stat = files.stat(entry.history)
         except OSError:
             continue
-        if not _unchanged(stat, entry.stat):
+        if not _unchanged(stat, replace(entry.stat, inode=stat.inode)):  # another one in a copy of the folder
             changed.append(entry._replace(stat=stat))
     return changed
 

@@ -172,6 +172,7 @@ class Folder:
             identity.name,
             introduction.origin if introduction is not None else Origin(bytes(16)),
         )
+        self.life.open(self.ledger)
         self.exchange = Exchange(store, self.ledger, identity.keys, verify=verify, out=self._emit)
         if introduction is not None:
             self.exchange.introduce(introduction)

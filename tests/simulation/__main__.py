@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from tests.simulation import hunt
 from tests.simulation.play import Play
-from tests.simulation.schedule import KINDS, LAST, LATER, LATER_SEEDS, Schedule, draw
+from tests.simulation.schedule import KINDS, LAST, LATER, LATER_SEEDS, NEWEST, Schedule, draw
 from tests.simulation.shrink import shrink, story, verdict
 from tests.simulation_dht import report as dht
 
@@ -32,7 +32,7 @@ def main() -> int:
     folder.add_argument("--schedules", type=int, default=300)
     folder.add_argument("--seed", type=int, default=0, help=f"of the first one; from {LATER_SEEDS} on: {LATER}")
     folder.add_argument("--devices", type=int, default=0, choices=range(2, 9), metavar="2..8")
-    folder.add_argument("--kind", choices=KINDS + LATER + LAST, default="")
+    folder.add_argument("--kind", choices=KINDS + LATER + LAST + NEWEST, default="")
     folder.add_argument("--jobs", type=int, default=1, help="processes that run schedules")
     folder.add_argument("--trace", action="store_true", help="print all that happened")
     folder.add_argument("--keep-going", action="store_true", help="after a failure, without shrinking it")
@@ -43,7 +43,9 @@ def main() -> int:
     mutants.add_argument("--only", default="")
     mutants.add_argument("--schedules", type=int, default=400)
     dht.add_options(what.add_parser("dht", help="nodes of the DHT that look for each other"))
-    mutants.add_argument("--drawn", action="store_true", help="by drawn schedules alone, without the aimed scenarios")
+    mutants.add_argument(
+        "--drawn", action="store_true", help="by drawn schedules alone, not by what is aimed or stored"
+    )
     arguments = parser.parse_args()
     if arguments.what == "dht":
         return dht.simulate(arguments)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from swarm.sync.memory_disk import Entry, Node
     from swarm.sync.memory_files import MemoryFileSystem, Tree
+    from swarm.sync.memory_store import MemoryStore
+    from swarm.sync.store import Local
 
 Ours = tuple[frozenset[str], bytes]
 
@@ -82,6 +84,15 @@ def node_at(files: MemoryFileSystem, path: str) -> Node:
             raise FileNotFoundError(errno.ENOENT, path)
         node = entry.node
     return node
+
+
+def local_at(store: MemoryStore, path: str) -> Local | None:
+    """What a database says of `path`, be it one that refuses to."""
+    hook, store.before = store.before, None
+    try:
+        return store.local(path)
+    finally:
+        store.before = hook
 
 
 def durable_node(files: MemoryFileSystem, path: str) -> Node | None:
