@@ -224,9 +224,7 @@ class Play:
             if step.what == "unplug":
                 with self.oracle.crash(device):
                     device.files.crash(self.world.rng)
-                device.files._disk.renumber(
-                    device=device.files._disk.device + 10
-                )  # whoever has the old one open has it
+                device.files._disk.renumber(device=device.files._disk.device + 10)  # the old one is still in use
             device.mount()
             if device.wants_to_run and not device.runs:
                 device.start()
