@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from swarm.ids import ContentId, Kind, Origin, parent_of
 from swarm.index.paths import below_git
+from swarm.sync.intents import Intents
 from swarm.sync.operation import InstallFile, InstallLink, MakeDirectory, MoveFile, Outcome, Remove, SetMetadata
 from tests.simulation.claims import Claims
 from tests.simulation.due import Due
@@ -161,9 +162,11 @@ class Oracle:
                 self.ended.add((path, data))
                 self._takers[path, data].add(device.name)
                 watched.took.add((path, data))
-                local = device.store.local(path)
-                if device.folder is None and (local is None or local.content != self.name_of(data)):
-                    self.produced[path, data] += TWICE  # a run that ended had put it there, and no run will know of it
+                if device.folder is None and Intents(device.store).looked(path):
+                    # The run that ended had this path, and the next one cannot tell its deed from the user's: what has
+                    # gone is put there again, and what was written over is beside the new version, be it only in need.
+                    self.produced[path, data] += TWICE
+                    self.lossy |= data not in self.everywhere()
                 if data not in present:
                     self.due.pop(data, None)
                 elif "(conflict " in path and data in self.due:
