@@ -214,15 +214,23 @@ class Oracle:
             self.origin_of.setdefault(data, f"{device.name} at {path}, {self.world.now - 1000:.3f}")
 
     def wrote_late(self, device: Device, before: bytes, data: bytes, inode: int) -> None:
-        """Through a handle that was opened before its file was displaced: it may land in history. What a user had put
-        into that file before is written over, wherever the file is by then."""
+        """Through a handle that was opened before its file was displaced: it may land in history, and where late writes
+        are looked for, it comes back. What a user had put into that file before is written over, wherever it is."""
         self.written.add(data)
         self._watched[device.name].users.add(inode)
         if before != data and before not in self.everywhere():
             self.due.pop(before, None)
         if data and self.due.get(data) is not Due.CURRENT:
-            self.due[data] = Due.SOMEWHERE
+            comes_back = device.looks_late and device.folder is not None and not self._is_below_git(device, inode)
+            self.due[data] = Due.CURRENT if comes_back else Due.SOMEWHERE
             self.origin_of.setdefault(data, f"{device.name} through a handle, {self.world.now - 1000:.3f}")
+
+    def _is_below_git(self, device: Device, inode: int) -> bool:
+        """Where a file more would break a repository, late writes stay in history."""
+        return any(
+            below_git(path.removeprefix(f"{HISTORY}/")) and node_at(device.files, path).inode == inode
+            for path in all_of(device.files, HISTORY)
+        )
 
     def forgot(self, device: Device) -> None:
         Setback(self, device).forgot()
