@@ -200,7 +200,12 @@ class Oracle:
     def _renamed_over_its_like(self, device: Device, path: str, before: object, after: tuple[object, object]) -> None:
         """Another file with the same bytes is there: its user wants them here, whoever took away those before."""
         if before == after and isinstance(after[1], bytes):
-            self._again(path, after[1])
+            self._stated_anew(path, after[1])
+
+    def _stated_anew(self, path: str, data: bytes) -> None:
+        """It was there already, and if nobody had written it there, it is a conflict copy: now there are two of it."""
+        self.produced[path, data] = max(1, self.produced[path, data])
+        self._again(path, data)
 
     def _again(self, path: str, data: bytes) -> None:
         self.ended.discard((path, data))
@@ -250,7 +255,7 @@ class Oracle:
         for path, values in self.metadata(device).items():
             data = after[path][1]
             if isinstance(data, bytes) and before.get(path) == after[path] and metadata.get(path) != values:
-                self._again(path, data)
+                self._stated_anew(path, data)
 
     # -- devices
 

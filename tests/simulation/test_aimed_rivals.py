@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from swarm.ids import Kind
+from swarm.sync.files import Traits
+from tests.simulation import users
 from tests.simulation.scenario import TEMPS, ahead, devices, join, judge, part
 from tests.simulation.witness import all_of
 
@@ -149,7 +151,15 @@ def test_a_conflict_copy_that_its_user_gives_the_old_name_is_not_deleted() -> No
 
 def test_a_rename_to_where_the_same_bytes_were_a_moment_ago_is_a_version() -> None:
     """All is as it was there, but for the inode. The deletion of what was there before took it away."""
-    world, [one, other] = devices()
+    _rename_to_where_the_same_bytes_were(Traits())
+
+
+def test_a_rename_to_where_the_same_bytes_were_is_a_version_where_times_are_coarse() -> None:
+    _rename_to_where_the_same_bytes_were(Traits(mtime_granularity_ns=1_000_000_000))
+
+
+def _rename_to_where_the_same_bytes_were(traits: Traits) -> None:
+    world, [one, other] = devices(traits=traits)
     one.write("a", b"first")
     world.settle()
     part(one, other)
@@ -164,3 +174,23 @@ def test_a_rename_to_where_the_same_bytes_were_a_moment_ago_is_a_version() -> No
     other.rename("b", "a")
     judge(world)
     assert {path: data for path, (_, data) in one.tree().items()} == {"a": b"first"}
+
+
+def test_a_conflict_copy_that_one_touches_while_another_edits_it_stays_beside_the_edit() -> None:
+    """Nobody had written it at that name: the version that says its new time is the first one there."""
+    world, [one, other] = devices()
+    one.write("a", b"first")
+    world.settle()
+    part(one, other)
+    one.write("a", b"of the one")
+    other.write("a", b"of the other")
+    world.run(2.0)
+    join(one, other)
+    world.settle()
+    [copy] = one.tree().keys() - {"a"}
+    lost = one.read(copy)
+    part(one, other)
+    users.touch(other, copy)
+    one.write(copy, b"edited")
+    judge(world)
+    assert {b"edited", lost} < set(one.contents())
