@@ -400,7 +400,8 @@ class Observer:
     def _inode_left(self, inode: int) -> str:
         """The missing path that had this inode, or "". A rename says more than the bytes: a user wants them here."""
         made_up = self._traits.mtime_granularity_ns > RACY_NS  # with coarse times; this one may have been given twice
-        return "" if made_up else self.missing.was_at(inode) or ""
+        old = "" if made_up else self.missing.was_at(inode) or ""
+        return old if old and self.store.local(old) is not None else ""  # else it was taken to have gone already
 
     def _renamed_from(self, found: Found) -> str:
         """The missing path whose content turned up, or ""."""

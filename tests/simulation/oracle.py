@@ -40,6 +40,7 @@ from tests.simulation.witness import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from swarm.index.record import Record
     from swarm.sync.events import OperationsDone
     from swarm.sync.ledger import Ledger
     from swarm.sync.memory_files import MemoryFileSystem, Tree
@@ -72,6 +73,7 @@ class Watched:
     reappeared: dict[str, float] = field(default_factory=dict)
     dead: set[str] = field(default_factory=set)  # paths of which this device signed a deletion
     signed: dict[Origin, int] = field(default_factory=dict)  # up to where its records were looked at
+    versions: set[tuple[str, bytes]] = field(default_factory=set)  # (path, content) that a user made, and nobody told
     acted: set[str] = field(default_factory=set)  # paths that a user changed since the installer began
     visible: set[bytes] = field(default_factory=set)  # contents that were ever at a user's path
     users: set[int] = field(default_factory=set)  # inodes that a user made or wrote to
@@ -111,7 +113,9 @@ class Oracle:
         self.look(device)
         self.twins = True
         original = self._watched[device.name]
-        self._watched[twin.name] = replace(original, signed=dict(original.signed), acted=set())
+        self._watched[twin.name] = replace(
+            original, signed=dict(original.signed), versions=set(original.versions), acted=set()
+        )
 
     def convict(self, why: str) -> None:
         raise Conviction(f"at {self.world.now - 1000:.3f}: {why}")
@@ -129,6 +133,9 @@ class Oracle:
             after = self.tree(device)
             moved = self._inodes(device) - inodes  # be it the same bytes in another file
             self._watched[device.name].users |= {inode for _, inode in moved}
+            self._watched[device.name].versions |= {
+                (path, data) for path, _ in moved if isinstance(data := after[path][1], bytes)
+            }
             self._acted(device, before, after)
             self.touched(device, before, after, metadata)
             self.remember(device)
@@ -174,6 +181,7 @@ class Oracle:
 
     def wrote(self, device: Device, path: str, data: bytes) -> None:
         self.written.add(data)
+        self._watched[device.name].versions.add((path, data))
         self.ended.discard((path, data))
         self.produced[path, data] += 1
         if data:
@@ -213,6 +221,7 @@ class Oracle:
         for path, values in self.metadata(device).items():
             data = after[path][1]
             if isinstance(data, bytes) and before.get(path) == after[path] and metadata.get(path) != values:
+                self._watched[device.name].versions.add((path, data))
                 self.produced[path, data] += 1
                 self.ended.discard((path, data))
 
@@ -275,9 +284,15 @@ class Oracle:
         acted = self._watched[device.name].acted
         for result in done.results:
             path = result.operation.path
+            if isinstance(result.operation, MoveFile):  # with what a user did to it a moment ago
+                versions = self._watched[device.name].versions
+                versions |= {(path, data) for at, data in versions if at == result.operation.source}
             if result.history and result.outcome is not Outcome.DONE:
                 self._excuse(device, result.history)
                 self._excuse_shown(device, result.operation)
+                shown = self.tree(device).get(path, (None, None))[1]
+                if isinstance(shown, bytes):  # whoever finds it there cannot tell who put it there
+                    self._watched[device.name].versions.add((path, shown))
                 self._watched[device.name].removed[path] = self.world.now  # it had to stay there: the path is empty
             if result.outcome is not Outcome.DONE or any(path == a or path.startswith(a + "/") for a in acted):
                 continue
@@ -336,8 +351,8 @@ class Oracle:
             if record.tombstone:
                 if not self._moves_out_a_loser(ledger, record.path, copies):
                     self._check_deletion(device, watched, record.path)
-            elif record.kind is Kind.FILE and not self._is_known(record.content):
-                self.convict(f"{device.name} signed a version of {record.path} that no user wrote")
+            elif record.kind is Kind.FILE:
+                self._check_version(device, watched, record)
         watched.signed[ledger.origin] = ledger.seq
 
     def _moves_out_a_loser(self, ledger: Ledger, path: str, copies: list[str]) -> bool:
@@ -356,6 +371,17 @@ class Oracle:
         elif self.world.now - watched.reappeared.get(path, self.world.now) > REAPPEARED_SECONDS:
             self.convict(f"{device.name} signed the deletion of {path}, which has been there again")
         watched.dead.add(path)
+
+    def _check_version(self, device: Device, watched: Watched, record: Record) -> None:
+        if not self._is_known(record.content):
+            self.convict(f"{device.name} signed a version of {record.path} that no user wrote")
+        made = {
+            entry for entry in watched.versions if entry[0] == record.path and self.name_of(entry[1]) == record.content
+        }
+        in_new_life = bool(watched.signed) and record.origin not in watched.signed  # says again what nobody heard
+        if not made and not (" (conflict " in record.path or in_new_life):
+            self.convict(f"{device.name} signed a version of {record.path} that nobody there has made")
+        watched.versions -= made
 
     def _is_known(self, content: ContentId) -> bool:
         if content not in self._names.values():
