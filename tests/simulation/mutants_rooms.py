@@ -21,8 +21,6 @@ ROOMS: tuple[tuple[str, str, str, str, str, tuple[str, ...]], ...] = (
      "        self._doubted.discard(path)\n        self._changed = True\n        return True", "        self._doubted.discard(path)\n        return True", CRASH),
     ("done is done", "counts what could not be made durable as settled", S + "folder",
      "for result in event.results if result.lasts)", "for result in event.results)", ("crash", "short")),
-    ("the source is in no doubt", "a move that was not noted is half the user's", S + "intents",
-     "        return operation.path, operation.source\n", "        return (operation.path,)\n", CRASH),
     ("holds what was below", "tells of files in a directory that became a file before anybody was heard", S + "held",
      "        if found.kind is not Kind.DIRECTORY:\n", "        if False:\n", BASES),
     ("holds the children", "drops a directory that is held, and not what is in it", S + "held",

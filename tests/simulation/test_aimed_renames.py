@@ -1,0 +1,20 @@
+"""Aimed scenarios: what is moved, and is seen more than once."""
+
+from __future__ import annotations
+
+from tests.simulation.scenario import OLD_SECONDS, devices, judge
+
+
+def test_a_file_of_a_renamed_directory_that_was_written_to_is_read() -> None:
+    world, [one, other] = devices()
+    one.mkdir("d")
+    one.write("d/x", b"first")
+    world.settle()
+    world.run(OLD_SECONDS)
+    with one.user() as files:
+        files.rename("d", "e")
+        files.write_file("e/x", b"second")
+    one.tell("d")
+    one.tell("e")
+    judge(world)
+    assert other.read("e/x") == b"second"
