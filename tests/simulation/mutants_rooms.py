@@ -66,7 +66,7 @@ ROOMS: tuple[tuple[str, str, str, str, str, tuple[str, ...]], ...] = (
     ("a mode is no need", "does not set permissions that were changed elsewhere", S + "planner",
      "        if self._traits.modes and record.mode != local.mode:\n            return True\n", "", PLAIN),
     ("adopts the rivals too", "what is adopted covers every version of the path", S + "adoption",
-     "        return found.local(context_of(same))", "        return found.local(context_of(ledger.register(path)))", BASES),
+     "    if same and found.kind is not Kind.DIRECTORY:\n        return found.local(context_of(same))", "    if same and found.kind is not Kind.DIRECTORY:\n        return found.local(context_of(ledger.register(path)))", BASES),
     ("adopts a lost name", "takes a conflict copy that got its name back for the loser", S + "adoption",
      "before.copy_of == path:", "False:", PLAIN),
     # -- contexts and registers

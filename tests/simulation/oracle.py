@@ -74,6 +74,8 @@ class Watched:
     dead: set[str] = field(default_factory=set)  # paths of which this device signed a deletion
     signed: dict[Origin, int] = field(default_factory=dict)  # up to where its records were looked at
     versions: set[tuple[str, bytes]] = field(default_factory=set)  # (path, content) that a user made, and nobody told
+    taken: dict[tuple[str, bytes], float] = field(default_factory=dict)  # (path, content) -> when a user took it away
+    unheard: set[tuple[str, bytes]] = field(default_factory=set)  # what a lost database finds, and holds
     acted: set[str] = field(default_factory=set)  # paths that a user changed since the installer began
     visible: set[bytes] = field(default_factory=set)  # contents that were ever at a user's path
     users: set[int] = field(default_factory=set)  # inodes that a user made or wrote to
@@ -157,6 +159,10 @@ class Oracle:
             kind, data = old
             if kind is Kind.FILE and isinstance(data, bytes):
                 self.ended.add((path, data))
+                watched.taken[path, data] = now
+                if (path, data) in watched.unheard and device.store.get("holding") is not None:
+                    watched.unheard.discard((path, data))
+                    self.produced[path, data] -= TWICE  # it was never told
                 local = device.store.local(path)
                 if device.folder is None and (local is None or local.content != self.name_of(data)):
                     self.produced[path, data] += TWICE  # a run that ended had put it there, and no run will know of it
@@ -182,6 +188,7 @@ class Oracle:
     def wrote(self, device: Device, path: str, data: bytes) -> None:
         self.written.add(data)
         self._watched[device.name].versions.add((path, data))
+        self._watched[device.name].taken.pop((path, data), None)
         self.ended.discard((path, data))
         self.produced[path, data] += 1
         if data:
@@ -263,6 +270,10 @@ class Oracle:
                 watched.reappeared.setdefault(path, self.world.now)
             if kind is Kind.FILE and data not in self.written and not self.is_from_a_liar(data):
                 self.convict(f"{device.name}: {pending} put bytes at {path} that no user wrote: {named(data)}")
+            if isinstance(data, bytes) and data and (path, data) in watched.taken and self._ended(path, data):
+                self.convict(
+                    f"{device.name}: {pending} brought {path} back with {named(data)}, which its user took away"
+                )
             if kind is Kind.SYMLINK and data not in self.targets and not self.lies:
                 self.convict(f"{device.name}: {pending} made a link at {path} that no user made")
         lost = (set(self.contents(old_tree)) | old_kept) - set(contents) - watched.kept
@@ -271,6 +282,10 @@ class Oracle:
         for data in lost:
             if data in self.written and data in watched.visible:  # else it was a temp in its future place
                 self.convict(f"{device.name}: {pending} lost {named(data)}")
+
+    def _ended(self, path: str, data: bytes) -> bool:
+        """Whether nobody wrote that again, since a user took it away."""
+        return self.produced[path, data] == 1 and not self.lies
 
     def is_from_a_liar(self, data: object) -> bool:
         return self.lies and isinstance(data, bytes) and data.startswith(b"lie")
@@ -376,7 +391,11 @@ class Oracle:
         if not self._is_known(record.content):
             self.convict(f"{device.name} signed a version of {record.path} that no user wrote")
         made = {
-            entry for entry in watched.versions if entry[0] == record.path and self.name_of(entry[1]) == record.content
+            (path, data)
+            for path, data in watched.versions
+            if path == record.path
+            and self.name_of(data) == record.content
+            and self.world.now - watched.taken.get((path, data), self.world.now) <= REAPPEARED_SECONDS
         }
         in_new_life = bool(watched.signed) and record.origin not in watched.signed  # says again what nobody heard
         if not made and not (" (conflict " in record.path or in_new_life):

@@ -38,6 +38,7 @@ class Setback:
             if kind is not Kind.FILE or not isinstance(data, bytes) or self._is_known_at(path):
                 continue
             oracle.watched(device).versions.add((path, data))
+            oracle.watched(device).unheard.add((path, data))
             oracle.produced[path, data] += TWICE
             if "(conflict " in path:
                 oracle.ended.add((path, data))  # it goes with what it is of
