@@ -161,6 +161,7 @@ class Observer:
             self.missing.unconfirmed(directory, now + CONFIRM_WAIT)
             self._scan(parent_of(directory))  # its own parent tells what it is, and whether it is that one
             return
+        recursive |= self._unread.pop(directory, (now, False))[1]  # who still cannot be read waits anew
         if (rules := self.rules.changed(directory, event.rules)) is not None:
             self.rules = rules
             self._scan(directory, recursive=True)

@@ -13,18 +13,20 @@ It knows what users did, because it compares each disk before and after them, an
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from swarm.ids import ContentId, Kind, Origin, parent_of
+from swarm.ids import ContentId, Kind
 from swarm.index.paths import below_git
 from swarm.sync.operation import InstallFile, InstallLink, MakeDirectory, MoveFile, Outcome, Remove, SetMetadata
 from tests.simulation.claims import Claims
 from tests.simulation.due import Due
 from tests.simulation.judgement import Judgement
 from tests.simulation.setback import TWICE, Setback
+from tests.simulation.signatures import Signatures
+from tests.simulation.watched import Watched
 from tests.simulation.witness import (
     HISTORY,
     TEMPS,
@@ -32,6 +34,7 @@ from tests.simulation.witness import (
     changed_paths,
     content_of,
     durable_node,
+    local_at,
     named,
     node_at,
     ours_of,
@@ -40,45 +43,20 @@ from tests.simulation.witness import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from swarm.index.record import Record
     from swarm.sync.events import OperationsDone
-    from swarm.sync.ledger import Ledger
     from swarm.sync.memory_files import MemoryFileSystem, Tree
     from swarm.sync.memory_store import MemoryStore
     from swarm.sync.operation import Operation
     from tests.simulation.device import Device
-    from tests.simulation.witness import Ours
     from tests.simulation.world import World
 
 CHANGING = frozenset(
     ("rename", "rename_noreplace", "exchange", "unlink", "rmdir", "link", "symlink", "mkdir", "create", "set_mtime")
 )
-REAPPEARED_SECONDS = 8.0  # a deletion that was seen may be signed that much after the name is there again
 
 
 class Conviction(AssertionError):
     """A promise was broken."""
-
-
-@dataclass(slots=True)
-class Watched:
-    """What the oracle remembers of one device."""
-
-    tree: Tree = field(default_factory=dict)  # of the user, as last looked at
-    kept: frozenset[bytes] = frozenset()  # contents in history
-    ours: Ours = (frozenset(), b"")  # what lies beside temps and history, and the marker
-    seen: bool = False
-    pending: str = ""  # a system call of ours that was let go, and not yet looked at
-    removed: dict[str, float] = field(default_factory=dict)  # path -> when a user took it away
-    reappeared: dict[str, float] = field(default_factory=dict)
-    dead: set[str] = field(default_factory=set)  # paths of which this device signed a deletion
-    signed: dict[Origin, int] = field(default_factory=dict)  # up to where its records were looked at
-    versions: set[tuple[str, bytes]] = field(default_factory=set)  # (path, content) that a user made, and nobody told
-    taken: dict[tuple[str, bytes], float] = field(default_factory=dict)  # (path, content) -> when a user took it away
-    unheard: set[tuple[str, bytes]] = field(default_factory=set)  # what a lost database finds, and holds
-    acted: set[str] = field(default_factory=set)  # paths that a user changed since the installer began
-    visible: set[bytes] = field(default_factory=set)  # contents that were ever at a user's path
-    users: set[int] = field(default_factory=set)  # inodes that a user made or wrote to
 
 
 @dataclass
@@ -100,6 +78,7 @@ class Oracle:
     twins: bool = False  # one machine was copied, and both run
     changing: int = 0  # system calls of ours that change something
     claims: Claims = field(init=False)
+    _takers: defaultdict[tuple[str, bytes], set[str]] = field(default_factory=lambda: defaultdict(set))  # who ended it
     _watched: dict[str, Watched] = field(default_factory=dict)
     _names: dict[bytes, ContentId] = field(default_factory=dict)
 
@@ -116,7 +95,7 @@ class Oracle:
         self.twins = True
         original = self._watched[device.name]
         self._watched[twin.name] = replace(
-            original, signed=dict(original.signed), versions=set(original.versions), acted=set()
+            original, signed=dict(original.signed), versions=set(original.versions), acted=set(), took=set(), taken={}
         )
 
     def convict(self, why: str) -> None:
@@ -139,6 +118,8 @@ class Oracle:
                 (path, data) for path, _ in moved if isinstance(data := after[path][1], bytes)
             }
             self._acted(device, before, after)
+            for path, _ in moved:
+                self._renamed_over_its_like(device, path, before.get(path), after[path])
             self.touched(device, before, after, metadata)
             self.remember(device)
 
@@ -160,9 +141,8 @@ class Oracle:
             if kind is Kind.FILE and isinstance(data, bytes):
                 self.ended.add((path, data))
                 watched.taken[path, data] = now
-                if (path, data) in watched.unheard and device.store.get("holding") is not None:
-                    watched.unheard.discard((path, data))
-                    self.produced[path, data] -= TWICE  # it was never told
+                self._takers[path, data].add(device.name)
+                watched.took.add((path, data))
                 local = device.store.local(path)
                 if device.folder is None and (local is None or local.content != self.name_of(data)):
                     self.produced[path, data] += TWICE  # a run that ended had put it there, and no run will know of it
@@ -181,16 +161,36 @@ class Oracle:
             kind, data = new
             watched.users.add(node_at(device.files, path).inode)
             if kind is Kind.FILE and isinstance(data, bytes):
+                over = self._is_back_in_vain(device, path, data)
                 self.wrote(device, path, data)
+                if over:
+                    self.due.pop(data, None)
             elif isinstance(data, str):
                 self.targets.add(data)
+
+    def _is_back_in_vain(self, device: Device, path: str, data: bytes) -> bool:
+        """Whether a file has gone and come back, untouched and before its device took it for gone, and somebody else
+        has written over it or deleted it meanwhile: who renames there and back has changed nothing."""
+        if not self._takers[path, data] - {device.name}:
+            return False
+        local, node = local_at(device.store, path), node_at(device.files, path)
+        return local is not None and (local.inode, local.mtime_ns, local.mode) == (node.inode, node.mtime_ns, node.mode)
+
+    def _renamed_over_its_like(self, device: Device, path: str, before: object, after: tuple[object, object]) -> None:
+        """Another file with the same bytes is there: its user wants them here, whoever took away those before."""
+        if before == after and isinstance(after[1], bytes):
+            self._again(path, after[1])
+
+    def _again(self, path: str, data: bytes) -> None:
+        self.ended.discard((path, data))
+        self._takers.pop((path, data), None)
+        self.produced[path, data] += 1
 
     def wrote(self, device: Device, path: str, data: bytes) -> None:
         self.written.add(data)
         self._watched[device.name].versions.add((path, data))
         self._watched[device.name].taken.pop((path, data), None)
-        self.ended.discard((path, data))
-        self.produced[path, data] += 1
+        self._again(path, data)
         if data:
             somewhere = below_git(path) or self.lies or (self.twins and self.claims.is_doubled(device))
             self.due[data] = Due.SOMEWHERE if somewhere else Due.CURRENT
@@ -229,8 +229,7 @@ class Oracle:
             data = after[path][1]
             if isinstance(data, bytes) and before.get(path) == after[path] and metadata.get(path) != values:
                 self._watched[device.name].versions.add((path, data))
-                self.produced[path, data] += 1
-                self.ended.discard((path, data))
+                self._again(path, data)
 
     # -- devices
 
@@ -292,6 +291,7 @@ class Oracle:
 
     def installing(self, device: Device) -> None:
         self._watched[device.name].acted.clear()
+        self._watched[device.name].took.clear()
 
     def installed(self, device: Device, done: OperationsDone) -> None:
         """Results of the installer, before the engine hears of them."""
@@ -302,14 +302,15 @@ class Oracle:
             if isinstance(result.operation, MoveFile):  # with what a user did to it a moment ago
                 versions = self._watched[device.name].versions
                 versions |= {(path, data) for at, data in versions if at == result.operation.source}
+            if result.outcome is Outcome.RACED:
+                self._excuse_shown(device, result.operation)
             if result.history and result.outcome is not Outcome.DONE:
                 self._excuse(device, result.history)
-                self._excuse_shown(device, result.operation)
                 shown = self.tree(device).get(path, (None, None))[1]
                 if isinstance(shown, bytes):  # whoever finds it there cannot tell who put it there
                     self._watched[device.name].versions.add((path, shown))
                 self._watched[device.name].removed[path] = self.world.now  # it had to stay there: the path is empty
-            if result.outcome is not Outcome.DONE or any(path == a or path.startswith(a + "/") for a in acted):
+            if result.outcome is not Outcome.DONE or any(_leads_through(device.files, path, one) for one in acted):
                 continue
             node = durable_node(device.files, path)
             match result.operation:
@@ -343,70 +344,17 @@ class Oracle:
             self.due[data] = Due.SOMEWHERE
 
     def _excuse_shown(self, device: Device, operation: Operation) -> None:
-        """A user was quicker twice: wrote to what was there before, and once more between two exchanges, when the new
-        file was to be seen. What stays visible is a version beside the new one: who can say which was written over?"""
+        """A user was quicker twice: wrote to what was there before, and took away or wrote over what was to be seen
+        between two exchanges, the new file. What stays visible is a version beside the new one: who can say which was
+        meant?"""
         if isinstance(operation, InstallFile) and device.files.traits.exchange:
-            for path, data in self.ended:
+            for path, data in self._watched[device.name].took:
                 if path == operation.path and self.name_of(data) == operation.content:
                     self.produced[path, data] += TWICE
 
     def stepped(self, device: Device) -> None:
         """The engine committed: are the records that it signed just?"""
-        assert device.folder is not None
-        ledger = device.folder.ledger
-        watched = self._watched[device.name]
-        after = watched.signed.get(ledger.origin, 0)
-        if ledger.seq <= after:
-            return
-        self.look(device)
-        records = device.store.records_after(ledger.origin, after, 1 << 20)
-        copies = [record.path for record in records if " (conflict " in record.path]
-        for record in records:
-            self.claims.signed(device, record)
-            if record.tombstone:
-                if not self._moves_out_a_loser(ledger, record.path, copies):
-                    self._check_deletion(device, watched, record.path)
-            elif record.kind is Kind.FILE:
-                self._check_version(device, watched, record)
-        watched.signed[ledger.origin] = ledger.seq
-
-    def _moves_out_a_loser(self, ledger: Ledger, path: str, copies: list[str]) -> bool:
-        """Whether a tombstone at `path` only makes a loser a file of its own: what has the name keeps it, and the copy
-        has a record in the same commit."""
-        stem = path.rpartition("/")[2].partition(".")[0]
-        beside = any(parent_of(copy) == parent_of(path) and stem in copy and copy != path for copy in copies)
-        return beside and ledger.visible(path) is not None
-
-    def _check_deletion(self, device: Device, watched: Watched, path: str) -> None:
-        if path in watched.dead:
-            return
-        when = watched.removed.get(path)
-        if when is None:
-            self.convict(f"{device.name} signed the deletion of {path}, which nobody there deleted")
-        elif self.world.now - watched.reappeared.get(path, self.world.now) > REAPPEARED_SECONDS:
-            self.convict(f"{device.name} signed the deletion of {path}, which has been there again")
-        watched.dead.add(path)
-
-    def _check_version(self, device: Device, watched: Watched, record: Record) -> None:
-        if not self._is_known(record.content):
-            self.convict(f"{device.name} signed a version of {record.path} that no user wrote")
-        made = {
-            (path, data)
-            for path, data in watched.versions
-            if path == record.path
-            and self.name_of(data) == record.content
-            and self.world.now - watched.taken.get((path, data), self.world.now) <= REAPPEARED_SECONDS
-        }
-        in_new_life = bool(watched.signed) and record.origin not in watched.signed  # says again what nobody heard
-        if not made and not (" (conflict " in record.path or in_new_life):
-            self.convict(f"{device.name} signed a version of {record.path} that nobody there has made")
-        watched.versions -= made
-
-    def _is_known(self, content: ContentId) -> bool:
-        if content not in self._names.values():
-            for data in self.written:
-                self.name_of(data)
-        return content in self._names.values() or self.lies
+        Signatures(self, device).judge()
 
     # -- what is said
 
@@ -443,6 +391,13 @@ class Oracle:
             known = self._names[data] = content_of(self.world.keys.chunk_key(), data)
         return known
 
+    def is_known(self, content: ContentId) -> bool:
+        """Whether a user wrote that, or a liar may have."""
+        if content not in self._names.values():
+            for data in self.written:
+                self.name_of(data)
+        return content in self._names.values() or self.lies
+
     def remember(self, device: Device) -> None:
         watched = self._watched[device.name]
         watched.tree = self.tree(device)
@@ -474,6 +429,12 @@ class Oracle:
             if device is not but:
                 found |= set(self.contents(self.tree(device))) | self.history(device)
         return found
+
+
+def _leads_through(files: MemoryFileSystem, path: str, other: str) -> bool:
+    """Whether `other` is that path or one above it, on a disk that may take different names for one."""
+    there, others = path.split("/"), other.split("/")
+    return [files._key(name) for name in there[: len(others)]] == [files._key(name) for name in others]
 
 
 def _is_only_name(files: MemoryFileSystem, path: str) -> bool:
