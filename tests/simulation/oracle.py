@@ -114,9 +114,9 @@ class Oracle:
             after = self.tree(device)
             moved = self._inodes(device) - inodes  # be it the same bytes in another file
             self._watched[device.name].users |= {inode for _, inode in moved}
-            self._watched[device.name].versions |= {
-                (path, data) for path, _ in moved if isinstance(data := after[path][1], bytes)
-            }
+            for path, _ in moved:
+                if isinstance(data := after[path][1], bytes):
+                    self._watched[device.name].made(path, data)
             self._acted(device, before, after)
             for path, _ in moved:
                 self._renamed_over_its_like(device, path, before.get(path), after[path])
@@ -188,8 +188,7 @@ class Oracle:
 
     def wrote(self, device: Device, path: str, data: bytes) -> None:
         self.written.add(data)
-        self._watched[device.name].versions.add((path, data))
-        self._watched[device.name].taken.pop((path, data), None)
+        self._watched[device.name].made(path, data)
         self._again(path, data)
         if data:
             somewhere = below_git(path) or self.lies or (self.twins and self.claims.is_doubled(device))
@@ -228,7 +227,7 @@ class Oracle:
         for path, values in self.metadata(device).items():
             data = after[path][1]
             if isinstance(data, bytes) and before.get(path) == after[path] and metadata.get(path) != values:
-                self._watched[device.name].versions.add((path, data))
+                self._watched[device.name].made(path, data)
                 self._again(path, data)
 
     # -- devices
@@ -300,15 +299,16 @@ class Oracle:
         for result in done.results:
             path = result.operation.path
             if isinstance(result.operation, MoveFile):  # with what a user did to it a moment ago
-                versions = self._watched[device.name].versions
-                versions |= {(path, data) for at, data in versions if at == result.operation.source}
+                for at, data in list(self._watched[device.name].versions):
+                    if at == result.operation.source:
+                        self._watched[device.name].made(path, data)
             if result.outcome is Outcome.RACED:
                 self._excuse_shown(device, result.operation)
             if result.history and result.outcome is not Outcome.DONE:
                 self._excuse(device, result.history)
                 shown = self.tree(device).get(path, (None, None))[1]
                 if isinstance(shown, bytes):  # whoever finds it there cannot tell who put it there
-                    self._watched[device.name].versions.add((path, shown))
+                    self._watched[device.name].made(path, shown)
                 self._watched[device.name].removed[path] = self.world.now  # it had to stay there: the path is empty
             if result.outcome is not Outcome.DONE or any(_leads_through(device.files, path, one) for one in acted):
                 continue

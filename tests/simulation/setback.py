@@ -46,7 +46,7 @@ class Setback:
                 oracle.produced[path, data] += TWICE
             if known:
                 continue
-            oracle.watched(device).versions.add((path, data))
+            oracle.watched(device).made(path, data)
             if "(conflict " in path:
                 oracle.ended.add((path, data))  # it goes with what it is of
             else:

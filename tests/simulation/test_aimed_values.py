@@ -159,3 +159,29 @@ def test_what_is_deep_in_history_can_be_had_after_a_database_was_lost_whatever_c
         raw = other.store.manifest_node(world.oracle.name_of(data))
         assert raw is not None
         assert all(other.store.find_chunk(ChunkId(chunk)) for chunk, _ in parse_node(raw).entries)
+
+
+def test_what_a_member_could_not_read_for_a_moment_is_asked_for_again() -> None:
+    world, [one, other] = devices()
+
+    def fail() -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), "a")
+
+    ahead(one, "open", fail, "a", after="read_at")  # it has been hashed, and is asked for
+    one.write("a", b"first")
+    world.run(100.0)
+    assert other.contents() == [b"first"]
+    judge(world)
+
+
+def test_a_branch_comes_after_its_objects_and_does_come() -> None:
+    world, [one, other] = devices()
+    one.write("r/.git/objects/ab/cdef", b"an object")
+    one.write("r/.git/refs/heads/main", b"its name")
+    seen: list[list[str]] = []
+    while len(other.contents()) < 2:
+        world.run(0.01)
+        seen.append([path for path, (kind, _) in other.tree().items() if kind is Kind.FILE])
+        assert world.now < 1020.0
+    assert ["r/.git/refs/heads/main"] not in seen
+    judge(world)
