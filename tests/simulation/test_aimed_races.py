@@ -111,3 +111,17 @@ def test_a_member_that_has_yet_to_look_at_its_disk_is_not_identical() -> None:
     [member] = one.folder.status().members
     assert not member.identical
     judge(world)
+
+
+def test_what_a_program_writes_to_a_file_that_was_replaced_comes_back_beside_it() -> None:
+    world, [one, other] = devices()
+    other.looks_late = True
+    one.write("a", b"first")
+    world.settle()
+    world.run(OLD_SECONDS)
+    users.write_late(other, "a", b"of a program that had it open")
+    one.write("a", b"second")
+    world.run(20.0)
+    judge(world)
+    assert one.contents() == [b"of a program that had it open", b"second"]
+    assert one.read("a") == b"second"

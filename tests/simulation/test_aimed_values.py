@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from swarm.content.manifest import parse_node
 from swarm.ids import ChunkId, Kind
 from swarm.sync.dirty import Dirty
+from swarm.sync.files import Traits
+from swarm.sync.memory_open_file import CutShort, Unsynced
 from swarm.sync.memory_store import MemoryStore
 from tests.simulation import users
 from tests.simulation.scenario import OLD_SECONDS, TEMPS, ahead, devices, join, judge, part
@@ -112,6 +114,43 @@ def test_what_a_writer_closed_while_the_installer_was_at_it_is_read() -> None:
     users.chmod(one, "a", 0o600)
     judge(world)
     assert one.read("a") == b"mine!"
+
+
+def test_what_a_sync_that_failed_left_is_not_believed_when_a_second_one_says_that_all_is_well() -> None:
+    world, [one, other] = devices()
+
+    def fail() -> None:
+        raise Unsynced(errno.EIO)
+
+    ahead(other, "sync", fail, TEMPS)
+    one.write("a", b"first")
+    judge(world)
+    assert other.contents() == [b"first"]
+
+
+def test_a_write_that_ended_early_is_no_chunk() -> None:
+    world, [one, other] = devices()
+    data = world.rng.randbytes(1_000_000)
+
+    def cut() -> None:
+        raise CutShort(errno.EIO, 0.5)
+
+    ahead(other, "write_at", cut, TEMPS)
+    one.write("a", data)
+    judge(world)
+    assert other.read("a") == data
+
+
+def test_a_name_that_a_disk_would_give_back_as_another_is_not_put_there() -> None:
+    world, [one, other] = devices()
+    other.stop()
+    other.files.traits = Traits(folds_unicode=True, decomposes=True)
+    other.start()
+    one.write("cafe\u0301", b"first")
+    world.run(10.0)
+    judge(world)
+    assert sorted(one.tree()) == ["cafe\u0301"]
+    assert other.tree() == {}
 
 
 def test_what_gave_way_can_be_had_from_history() -> None:
