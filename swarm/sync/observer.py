@@ -398,11 +398,10 @@ class Observer:
         self._observe(path, Found(stat, stat.kind, local.content, local.target), now, wall, moved=old)
         return True
 
-    def _inode_left(self, inode: int) -> str:
-        """The missing path that had this inode, or "". A rename says more than the bytes: a user wants them here."""
+    def _inode_left(self, inode: int, here: Local | None = None) -> str:
+        """The missing path that had this inode, or ""; none where it is known `here`, and so is no rename any more."""
         made_up = self._traits.mtime_granularity_ns > RACY_NS  # with coarse times; this one may have been given twice
-        old = "" if made_up else self.missing.was_at(inode) or ""
-        return old if old and self.store.local(old) is not None else ""  # else it was taken to have gone already
+        return "" if made_up or (here is not None and here.inode == inode) else self.missing.was_at(inode) or ""
 
     def _renamed_from(self, found: Found) -> str:
         """The missing path whose content turned up, or ""."""
@@ -445,7 +444,8 @@ class Observer:
         if local is not None and local.kind is Kind.FILE and local.inode == found.stat.inode:
             for other in other_names(self.store, path, local):
                 self._scan(parent_of(other))
-        if local is not None and only_inode_changed(local, found) and self._inode_left(found.stat.inode) in ("", path):
+        left = self._inode_left(found.stat.inode, local)
+        if local is not None and only_inode_changed(local, found) and left in ("", path):
             self.store.put_local(path, replace(found.local(local.installed), copy_of=local.copy_of))
             self._touched(path)
             return

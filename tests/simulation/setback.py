@@ -15,7 +15,7 @@ from swarm.index import version
 from swarm.keys.device import origin_of
 from swarm.keys.seal import path_key
 from tests.simulation.due import Due
-from tests.simulation.witness import changed_paths, durable_contents, named, node_at
+from tests.simulation.witness import changed_paths, durable_contents, local_at, named, node_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,11 +42,12 @@ class Setback:
             if kind is not Kind.FILE or not isinstance(data, bytes):
                 continue
             known = self._is_known_at(path)
+            if not known or self._is_touched(path):
+                oracle.watched(device).made(path, data)
             if not known or self._is_told_anew(path):
                 oracle.produced[path, data] += TWICE
             if known:
                 continue
-            oracle.watched(device).made(path, data)
             if "(conflict " in path:
                 oracle.ended.add((path, data))  # it goes with what it is of
             else:
@@ -55,6 +56,7 @@ class Setback:
             if data in oracle.due:  # it may have given way to a version whose record only that database had
                 oracle.due[data] = Due.SOMEWHERE
         watched = oracle.watched(device)
+        watched.taken.clear()
         undone = {entry for entry in oracle.ended if self._is_gone_here(*entry) and self._is_live_elsewhere(*entry)}
         oracle.ended -= undone  # nobody else knew of it
         names = {oracle.name_of(data): data for data in oracle.written}
@@ -66,6 +68,11 @@ class Setback:
             if path not in watched.tree:
                 watched.removed[path] = oracle.world.now
                 watched.reappeared.pop(path, None)
+
+    def _is_touched(self, path: str) -> bool:
+        """Whether its permissions or its time are others than its database says."""
+        local, node = local_at(self.device.store, path), node_at(self.device.files, path)
+        return local is not None and (local.mode, local.mtime_ns) != (node.mode, node.mtime_ns)
 
     def _is_told_anew(self, path: str) -> bool:
         """Whether this database has no word that its own record of `path` was ever told. Should members know more of

@@ -18,3 +18,16 @@ def test_a_file_of_a_renamed_directory_that_was_written_to_is_read() -> None:
     one.tell("e")
     judge(world)
     assert other.read("e/x") == b"second"
+
+
+def test_what_was_renamed_over_another_file_and_touched_is_told_once() -> None:
+    """A rename to its own name makes another ctime, and is no second version while the old name is still missing."""
+    world, [one, _] = devices()
+    one.write("a", b"first")
+    one.write("b", b"second")
+    world.settle()
+    world.run(OLD_SECONDS)
+    one.rename("a", "b")
+    world.run(1.5)
+    one.rename("b", "b")
+    judge(world)
