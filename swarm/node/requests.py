@@ -26,7 +26,7 @@ from swarm.node.checkup import checkup
 from swarm.node.history_requests import HistoryRequests
 from swarm.node.place import checked_root, join_root, make_root, marker_of, move_root
 from swarm.node.relay_requests import RelayRequests
-from swarm.node.report import Connection, FolderReport, folder_object, has_member, missing_for
+from swarm.node.report import Connection, FolderReport, differing, folder_object, has_member, held_back, missing_for
 from swarm.sync.events import Barrier, ScanWanted
 
 if TYPE_CHECKING:
@@ -363,11 +363,22 @@ class Requests:
                         while folder.thread is thread and self._node.folders.known.get(folder.keys.folder_id) is folder:
                             missing = missing_for(self._report(folder), device=device, peers=peers, barrier=barrier)
                             if thread is not None and not missing:
-                                return Waited(True, ())
+                                return self._waited(folder, thread)
                             await self._changed_or_hurried(thread)
         except TimeoutError:
             return Waited(False, tuple(missing))
         raise UserError(f"{folder.name} is not shared here any more", "swarm status lists the folders", EXIT_NOT_FOUND)
+
+    def _waited(self, folder: SharedFolder, thread: FolderThread) -> Waited:
+        """Everybody has what is shared. Raises UserError where files differ here all the same."""
+        count = thread.status.local_changes if thread.status else 0
+        if count:
+            raise UserError(
+                f"{folder.name} has {held_back(count)}",
+                "swarm revert undoes that, swarm status names it",
+                EXIT_HELD,
+            )
+        return Waited(True, tuple(differing(self._report(folder))))
 
     async def _until_met(self, folder: SharedFolder, device: str) -> None:
         """A name that nobody has is a slip. Raises UserError, unless somebody turns up who has it."""

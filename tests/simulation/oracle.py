@@ -217,6 +217,9 @@ class Oracle:
     def forgot(self, device: Device) -> None:
         Setback(self, device).forgot()
 
+    def killed(self, device: Device) -> None:
+        Setback(self, device).killed()
+
     @contextmanager
     def crash(self, device: Device) -> Iterator[None]:
         with Setback(self, device).crash():
@@ -255,6 +258,7 @@ class Oracle:
         pending, watched.pending = watched.pending, ""
         old_tree, old_kept, old_ours, seen = watched.tree, watched.kept, watched.ours, watched.seen
         self.remember(device)
+        watched.displaced = watched.kept - old_kept
         if not seen:
             return
         if ours_of(device.files) != old_ours:

@@ -170,6 +170,7 @@ class Play:
             return
 
         def then() -> None:
+            self.oracle.killed(device)
             device.stop()
             device.wants_to_run = True
             if step.what == "power":

@@ -1,4 +1,4 @@
-"""Setbacks: what a crash of a disk, or the loss of a database, makes of what is owed.
+"""Setbacks: what the end of a run, a crash of a disk, or the loss of a database, makes of what is owed.
 
 To the device it is then as if its user had done what happened. The oracle must not expect more of it than it can see,
 and yet what was durable has to be there.
@@ -33,6 +33,17 @@ class Setback:
 
     oracle: Oracle
     device: Device
+
+    def killed(self) -> None:
+        """Its program is about to end. What our very last system call displaced was not looked at: had a user just
+        written it, it would have been put back, and the next run takes it for what was to be displaced."""
+        oracle, device = self.oracle, self.device
+        watched = oracle.watched(device)
+        displaced = watched.displaced  # by the last call but one, when the last one was let go and is never made
+        oracle.look(device)
+        if device.folder is not None and device.folder.planner.busy:
+            for data in (displaced | watched.displaced) & oracle.due.keys():
+                oracle.due[data] = Due.SOMEWHERE
 
     def forgot(self) -> None:
         """Its database was lost, or is an old copy: everything on its disk is as if written now."""

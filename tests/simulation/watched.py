@@ -17,6 +17,7 @@ class Watched:
 
     tree: Tree = field(default_factory=dict)  # of the user, as last looked at
     kept: frozenset[bytes] = frozenset()  # contents in history
+    displaced: frozenset[bytes] = frozenset()  # those of them that our last system call put there
     ours: Ours = (frozenset(), b"")  # what lies beside temps and history, and the marker
     seen: bool = False
     pending: str = ""  # a system call of ours that was let go, and not yet looked at

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from swarm.errors import UserError
+from swarm.errors import EXIT_HELD, UserError
 from swarm.ids import DeviceId
 from swarm.keys.chain import FolderKeys
 from swarm.keys.device import DeviceKey
@@ -95,6 +95,20 @@ def test_a_wait_is_over_when_its_barrier_was_reached() -> None:
         world.thread.reach()
         await world.change()
         assert (await waiting).done
+
+    asyncio.run(story())
+
+
+def test_where_files_differ_by_local_changes_a_wait_is_held_and_not_done() -> None:
+    async def story() -> None:
+        world = World()
+        world.thread.status = replace(world.thread.status, local_changes=1)
+        waiting = await world.began()
+        world.thread.reach()
+        await world.change()
+        with pytest.raises(UserError, match="Docs has 1 local change, which this device's read-only key") as caught:
+            await waiting
+        assert caught.value.code == EXIT_HELD
 
     asyncio.run(story())
 
