@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from swarm.ids import Kind
 from swarm.index.version import context_covers, context_of
 from swarm.sync.found import same_content, says
+from swarm.sync.store import told_mtime
 
 if TYPE_CHECKING:
     from swarm.sync.found import Found
@@ -22,8 +23,10 @@ def adopted(ledger: Ledger, path: str, found: Found, local: Local | None, rename
     lost is a version, and not the loser where it was."""
     if renamed and (before := ledger.store.local(renamed)) is not None and before.copy_of == path:
         return None
-    if local is not None and (local.copy_of or same_content(local, found)):
+    if local is not None and local.copy_of:
         return None
+    if local is not None and same_content(local, found):
+        return _with_metadata_of(ledger, path, found, local)
     if _wrote_over(ledger, path, found, local):
         return None
     same = [record for record in ledger.register(path) if says(record, found)]
@@ -36,6 +39,20 @@ def adopted(ledger: Ledger, path: str, found: Found, local: Local | None, rename
     if found.kind is not Kind.DIRECTORY and (not copy_of or local is not None):
         return None
     return replace(found.local(ledger.wanted_context(entry)), copy_of=copy_of)
+
+
+def _with_metadata_of(ledger: Ledger, path: str, found: Found, local: Local) -> Local | None:
+    """The same bytes, with the mode and time of a version that came meanwhile: they are ours, set in an operation that
+    failed after that, or a user's who did the same. Neither is to be said again."""
+    same = [record for record in ledger.register(path) if says(record, found)]
+    stat = found.stat
+    if found.kind is Kind.FILE and any(
+        (record.mode, record.mtime_ns) == (stat.mode, told_mtime(stat.mtime_ns))
+        and not context_covers(local.installed, record.dot)
+        for record in same
+    ):
+        return found.local(context_of(same))
+    return None
 
 
 def _wrote_over(ledger: Ledger, path: str, found: Found, local: Local | None) -> bool:

@@ -399,16 +399,18 @@ class Observer:
         self._observe(path, Found(stat, stat.kind, local.content, local.target), now, wall, moved=old)
         return True
 
-    def _inode_left(self, inode: int) -> str:
-        """The missing path that had this inode, or "". A rename says more than the bytes: a user wants them here."""
+    def _inode_left(self, inode: int, here: Local | None = None) -> str:
+        """The missing path that had this inode, or ""; none where it is known `here`, and so is no rename any more."""
         made_up = not self._traits.modes  # FAT and its kin have neither; this one may have been given twice
-        return "" if made_up else self.missing.was_at(inode) or ""
+        return "" if made_up or (here is not None and here.inode == inode) else self.missing.was_at(inode) or ""
 
-    def _renamed_from(self, found: Found) -> str:
-        """The missing path whose content turned up, or ""."""
+    def _renamed_from(self, path: str, found: Found, local: Local | None) -> str:
+        """The missing path whose content turned up, or ""; over what was known here, only of a copy that lost it."""
         if found.kind is not Kind.FILE or not self.missing:
             return ""
-        return next((path for path in self.store.locals_with(found.content) if self.missing.above(path)), "")
+        sources = [source for source in self.store.locals_with(found.content) if self.missing.above(source)]
+        lost = (source for source in sources if (copy := self.store.local(source)) and copy.copy_of == path)
+        return next(iter(sources) if local is None else lost, "")
 
     def _delete(self, path: str, wall: int) -> None:
         """The user deleted `path` and, of a directory, all that was below it."""
@@ -445,7 +447,8 @@ class Observer:
         if local is not None and local.kind is Kind.FILE and local.inode == found.stat.inode:
             for other in other_names(self.store, path, local):
                 self._scan(parent_of(other))
-        if local is not None and only_inode_changed(local, found) and self._inode_left(found.stat.inode) in ("", path):
+        left = self._inode_left(found.stat.inode, local)
+        if local is not None and only_inode_changed(local, found) and left in ("", path):
             self.store.put_local(path, replace(found.local(local.installed), copy_of=local.copy_of))
             self._touched(path)
             return
@@ -453,7 +456,7 @@ class Observer:
             self._delete_below(path, wall)  # where a file is, nothing can be below
         doubtful = self.intents.looked(path)
         before = None if doubtful else local
-        renamed = self._renamed_from(found) if local is None else ""
+        renamed = self._renamed_from(path, found, local)
         if (taken := adopted(self.ledger, path, found, before, renamed)) is not None:
             self.store.put_local(path, taken)
         else:

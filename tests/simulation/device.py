@@ -85,7 +85,7 @@ class Device:
         self._inbox: list[Event] = []
         self._heard = 0.0  # when the last event came
         self._due = False
-        self._stepping = False
+        self.at_work = False  # its engine is
         self.pools = Pools(self)
         self.watch = Watch(self)
         self.refusals = Refusals(self)
@@ -131,6 +131,7 @@ class Device:
         )
         self._forget()
         self.refusals.watch()
+        self.at_work = True
         try:
             self.folder = Folder(
                 identity,
@@ -142,6 +143,8 @@ class Device:
         except Unavailable as error:
             self._open_later(str(error), created, cloned)
             return
+        finally:
+            self.at_work = False
         self.created = self.created or created
         self.folder.start()
         for member in self.links.values():
@@ -265,18 +268,18 @@ class Device:
 
     def _step(self) -> None:
         self._due = False
-        if self.folder is None or self._stepping:
+        if self.folder is None or self.at_work:
             return
         events, self._inbox = self._inbox, []
         life = self.lives
-        self._stepping = True
+        self.at_work = True
         try:
             effects = self.folder.step(events, self.world.now, self.wall_ms())
         except Unavailable as error:
             self._open_later(str(error))
             return
         finally:
-            self._stepping = False
+            self.at_work = False
         if self.world.oracle is not None:
             self.world.oracle.stepped(self)
         for effect in effects:

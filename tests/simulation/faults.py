@@ -41,9 +41,12 @@ def unmark(device: Device, step: Step) -> None:
         if files._away is not None:
             device.world.after(1.0, mark)
             return
-        with device.user():
-            files.write_file(MARKER, marker_text(device.keys.folder_id))
-            files.sync_all()
+        try:
+            with device.user():
+                files.write_file(MARKER, marker_text(device.keys.folder_id))
+                files.sync_all()
+        except OSError:  # a full disk
+            device.world.after(1.0, mark)
 
     device.world.after(step.number / 1000, mark)
 

@@ -19,7 +19,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from swarm.ids import ContentId, Kind, Origin, parent_of
+from swarm.ids import ContentId, Kind
 from swarm.index.paths import below_git
 from swarm.sync.intents import Intents
 from swarm.sync.operation import InstallFile, InstallLink, MakeDirectory, MoveFile, Outcome, Remove, SetMetadata
@@ -27,6 +27,8 @@ from tests.simulation.claims import Claims
 from tests.simulation.due import Due
 from tests.simulation.judgement import Judgement
 from tests.simulation.setback import TWICE, Setback
+from tests.simulation.signatures import Signatures
+from tests.simulation.watched import Watched
 from tests.simulation.witness import (
     HISTORY,
     TEMPS,
@@ -44,42 +46,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from swarm.sync.events import OperationsDone
-    from swarm.sync.ledger import Ledger
     from swarm.sync.memory_files import MemoryFileSystem, Tree
     from swarm.sync.memory_store import MemoryStore
     from swarm.sync.operation import Operation
     from tests.simulation.device import Device
-    from tests.simulation.witness import Ours
     from tests.simulation.world import World
 
 CHANGING = frozenset(
     ("rename", "rename_noreplace", "exchange", "unlink", "rmdir", "link", "symlink", "mkdir", "create", "set_mtime")
 )
-REAPPEARED_SECONDS = 8.0  # a deletion that was seen may be signed that much after the name is there again
 
 
 class Conviction(AssertionError):
     """A promise was broken."""
-
-
-@dataclass(slots=True)
-class Watched:
-    """What the oracle remembers of one device."""
-
-    tree: Tree = field(default_factory=dict)  # of the user, as last looked at
-    kept: frozenset[bytes] = frozenset()  # contents in history
-    displaced: frozenset[bytes] = frozenset()  # those of them that our last system call put there
-    ours: Ours = (frozenset(), b"")  # what lies beside temps and history, and the marker
-    seen: bool = False
-    pending: str = ""  # a system call of ours that was let go, and not yet looked at
-    removed: dict[str, float] = field(default_factory=dict)  # path -> when a user took it away
-    reappeared: dict[str, float] = field(default_factory=dict)
-    dead: set[str] = field(default_factory=set)  # paths of which this device signed a deletion
-    signed: dict[Origin, int] = field(default_factory=dict)  # up to where its records were looked at
-    acted: set[str] = field(default_factory=set)  # paths that a user changed since the installer began
-    took: set[tuple[str, bytes]] = field(default_factory=set)  # (path, content) that went from there in that time
-    visible: set[bytes] = field(default_factory=set)  # contents that were ever at a user's path
-    users: set[int] = field(default_factory=set)  # inodes that a user made or wrote to
 
 
 @dataclass
@@ -116,7 +95,7 @@ class Oracle:
         """`twin` is a copy of the machine: what a user did there and nobody has told yet, both may tell."""
         self.look(device)
         self.twins = True
-        self._watched[twin.name] = replace(deepcopy(self._watched[device.name]), acted=set(), took=set())
+        self._watched[twin.name] = replace(deepcopy(self._watched[device.name]), acted=set(), took=set(), taken={})
         if not noticed:
             self.may_double(twin.store, twin)
             Setback(self, twin).tells_anew()
@@ -137,6 +116,9 @@ class Oracle:
             after = self.tree(device)
             moved = self._inodes(device) - inodes  # be it the same bytes in another file
             self._watched[device.name].users |= {inode for _, inode in moved}
+            for path, _ in moved:
+                if isinstance(data := after[path][1], bytes):
+                    self._watched[device.name].made(path, data)
             self._acted(device, before, after)
             for path, _ in moved:
                 self._renamed_over_its_like(device, path, before.get(path), after[path])
@@ -160,6 +142,7 @@ class Oracle:
             kind, data = old
             if kind is Kind.FILE and isinstance(data, bytes):
                 self.ended.add((path, data))
+                watched.taken[path, data] = now
                 self._takers[path, data].add(device.name)
                 watched.took.add((path, data))
                 if device.folder is None and Intents(device.store).looked(path):
@@ -214,6 +197,7 @@ class Oracle:
 
     def wrote(self, device: Device, path: str, data: bytes) -> None:
         self.written.add(data)
+        self._watched[device.name].made(path, data)
         self._again(path, data)
         if data:
             somewhere = below_git(path) or self.lies or (self.twins and self.claims.is_doubled(device))
@@ -255,6 +239,7 @@ class Oracle:
         for path, values in self.metadata(device).items():
             data = after[path][1]
             if isinstance(data, bytes) and before.get(path) == after[path] and metadata.get(path) != values:
+                self._watched[device.name].made(path, data)
                 self._stated_anew(path, data)
 
     # -- devices
@@ -296,6 +281,10 @@ class Oracle:
                 watched.reappeared.setdefault(path, self.world.now)
             if kind is Kind.FILE and data not in self.written and not self.is_from_a_liar(data):
                 self.convict(f"{device.name}: {pending} put bytes at {path} that no user wrote: {named(data)}")
+            if isinstance(data, bytes) and data and (path, data) in watched.taken and self._ended(path, data):
+                self.convict(
+                    f"{device.name}: {pending} brought {path} back with {named(data)}, which its user took away"
+                )
             if kind is Kind.SYMLINK and data not in self.targets and not self.lies:
                 self.convict(f"{device.name}: {pending} made a link at {path} that no user made")
         lost = (set(self.contents(old_tree)) | old_kept) - set(contents) - watched.kept
@@ -304,6 +293,10 @@ class Oracle:
         for data in lost:
             if data in self.written and data in watched.visible:  # else it was a temp in its future place
                 self.convict(f"{device.name}: {pending} lost {named(data)}")
+
+    def _ended(self, path: str, data: bytes) -> bool:
+        """Whether nobody wrote that again, since a user took it away."""
+        return self.produced[path, data] == 1 and not self.lies
 
     def is_from_a_liar(self, data: object) -> bool:
         return self.lies and isinstance(data, bytes) and data.startswith(b"lie")
@@ -318,10 +311,17 @@ class Oracle:
         acted = self._watched[device.name].acted
         for result in done.results:
             path = result.operation.path
+            if isinstance(result.operation, MoveFile):  # with what a user did to it a moment ago
+                for at, data in list(self._watched[device.name].versions):
+                    if at == result.operation.source:
+                        self._watched[device.name].made(path, data)
             if result.outcome is Outcome.RACED:
                 self._excuse_shown(device, result.operation)
             if result.history and result.outcome is not Outcome.DONE:
                 self._excuse(device, result.history)
+                shown = self.tree(device).get(path, (None, None))[1]
+                if isinstance(shown, bytes):  # whoever finds it there cannot tell who put it there
+                    self._watched[device.name].made(path, shown)
                 self._watched[device.name].removed[path] = self.world.now  # it had to stay there: the path is empty
             if result.outcome is not Outcome.DONE or any(_leads_through(device.files, path, one) for one in acted):
                 continue
@@ -367,46 +367,7 @@ class Oracle:
 
     def stepped(self, device: Device) -> None:
         """The engine committed: are the records that it signed just?"""
-        assert device.folder is not None
-        ledger = device.folder.ledger
-        watched = self._watched[device.name]
-        after = watched.signed.get(ledger.origin, 0)
-        if ledger.seq <= after:
-            return
-        self.look(device)
-        records = device.store.records_after(ledger.origin, after, 1 << 20)
-        copies = [record.path for record in records if " (conflict " in record.path]
-        for record in records:
-            self.claims.signed(device, record)
-            if record.tombstone:
-                if not self._moves_out_a_loser(ledger, record.path, copies):
-                    self._check_deletion(device, watched, record.path)
-            elif record.kind is Kind.FILE and not self._is_known(record.content):
-                self.convict(f"{device.name} signed a version of {record.path} that no user wrote")
-        watched.signed[ledger.origin] = ledger.seq
-
-    def _moves_out_a_loser(self, ledger: Ledger, path: str, copies: list[str]) -> bool:
-        """Whether a tombstone at `path` only makes a loser a file of its own: what has the name keeps it, and the copy
-        has a record in the same commit."""
-        stem = path.rpartition("/")[2].partition(".")[0]
-        beside = any(parent_of(copy) == parent_of(path) and stem in copy and copy != path for copy in copies)
-        return beside and ledger.visible(path) is not None
-
-    def _check_deletion(self, device: Device, watched: Watched, path: str) -> None:
-        if path in watched.dead:
-            return
-        when = watched.removed.get(path)
-        if when is None:
-            self.convict(f"{device.name} signed the deletion of {path}, which nobody there deleted")
-        elif self.world.now - watched.reappeared.get(path, self.world.now) > REAPPEARED_SECONDS:
-            self.convict(f"{device.name} signed the deletion of {path}, which has been there again")
-        watched.dead.add(path)
-
-    def _is_known(self, content: ContentId) -> bool:
-        if content not in self._names.values():
-            for data in self.written:
-                self.name_of(data)
-        return content in self._names.values() or self.lies
+        Signatures(self, device).judge()
 
     # -- what is said
 
@@ -442,6 +403,13 @@ class Oracle:
         if known is None:
             known = self._names[data] = content_of(self.world.keys.chunk_key(), data)
         return known
+
+    def is_known(self, content: ContentId) -> bool:
+        """Whether a user wrote that, or a liar may have."""
+        if content not in self._names.values():
+            for data in self.written:
+                self.name_of(data)
+        return content in self._names.values() or self.lies
 
     def remember(self, device: Device) -> None:
         watched = self._watched[device.name]

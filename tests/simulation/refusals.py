@@ -50,7 +50,7 @@ class Refusals:
         if not self._what or operation != ("commit" if self._what == "kept" else self._what):
             return
         self._count -= 1
-        if self._count > 0:
+        if self._count > 0 or not self.device.at_work:  # else somebody looks on
             return
         what = self._what
         if self.device.world.now >= self._until:

@@ -15,7 +15,7 @@ from swarm.index import version
 from swarm.keys.device import origin_of
 from swarm.keys.seal import path_key
 from tests.simulation.due import Due
-from tests.simulation.witness import changed_paths, durable_contents, named, node_at
+from tests.simulation.witness import changed_paths, durable_contents, local_at, named, node_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,7 +53,10 @@ class Setback:
         for path, (kind, data) in oracle.tree(device).items():
             if kind is not Kind.FILE or not isinstance(data, bytes):
                 continue
-            if self._is_known_at(path):
+            known = self._is_known_at(path)
+            if not known or self._is_touched(path):
+                oracle.watched(device).made(path, data)
+            if known:
                 continue
             oracle.produced[path, data] += TWICE
             if "(conflict " in path:
@@ -64,6 +67,7 @@ class Setback:
             if data in oracle.due:  # it may have given way to a version whose record only that database had
                 oracle.due[data] = Due.SOMEWHERE
         watched = oracle.watched(device)
+        watched.taken.clear()
         undone = {entry for entry in oracle.ended if self._is_gone_here(*entry) and self._is_live_elsewhere(*entry)}
         oracle.ended -= undone  # nobody else knew of it
         names = {oracle.name_of(data): data for data in oracle.written}
@@ -75,6 +79,11 @@ class Setback:
             if path not in watched.tree:
                 watched.removed[path] = oracle.world.now
                 watched.reappeared.pop(path, None)
+
+    def _is_touched(self, path: str) -> bool:
+        """Whether its permissions or its time are others than its database says."""
+        local, node = local_at(self.device.store, path), node_at(self.device.files, path)
+        return local is not None and (local.mode, local.mtime_ns) != (node.mode, node.mtime_ns)
 
     def tells_anew(self) -> None:
         """It may say again what it has no word of having told. Should members know more of this life than it does, its

@@ -6,6 +6,7 @@ import errno
 import os
 
 from swarm.sync.files import Traits
+from tests.simulation import users
 from tests.simulation.scenario import OLD_SECONDS, TEMPS, ahead, devices, join, judge, part, sneak, write_unseen
 
 
@@ -203,6 +204,22 @@ def test_what_could_not_be_put_in_place_is_put_there_later() -> None:
     one.write("a", b"first")
     judge(world)
     assert other.read("a") == b"first"
+
+
+def test_a_time_that_was_set_before_an_operation_failed_is_no_version_of_this_user() -> None:
+    world, [one, other] = devices()
+    one.write("a", b"first")
+    world.settle()
+    world.run(OLD_SECONDS)
+
+    def fail() -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), "a")
+
+    ahead(other, "stat", fail, "a", after="set_mtime")
+    users.touch(one, "a")
+    judge(world)
+    assert other.folder is not None
+    assert other.folder.ledger.seq == 0
 
 
 # -- what lasts

@@ -41,6 +41,14 @@ def test_a_content_that_is_not_what_its_name_says_is_never_seen() -> None:
     lied_to("no such content")
 
 
+def test_a_manifest_that_is_another_one_than_was_asked_for_is_not_taken() -> None:
+    lied_to("another manifest")
+
+
+def test_a_size_that_is_not_that_of_the_content_is_not_believed() -> None:
+    lied_to("odd size")
+
+
 def test_a_clock_alone_removes_nothing() -> None:
     world, [one, other] = devices()
     assert world.oracle is not None

@@ -230,6 +230,21 @@ def test_of_two_machines_with_one_identity_one_takes_a_life_of_its_own() -> None
     assert lives == {one.folder.ledger.origin, twin.folder.ledger.origin}
 
 
+def test_a_database_that_knows_that_it_was_copied_begins_a_life_of_its_own_at_once() -> None:
+    world, [one, other] = devices()
+    one.write("a", b"first")
+    world.settle()
+    twin = world.clone(one)
+    assert world.oracle is not None
+    world.oracle.cloned(one, twin)
+    one.write("b", b"of one")
+    twin.write("c", b"of the twin")
+    twin.start(cloned=True)
+    world.run(60.0)
+    judge(world)
+    assert other.contents() == [b"first", b"of one", b"of the twin"]
+
+
 def test_two_machines_with_one_identity_that_told_different_members_find_out_by_a_record() -> None:
     """To each its own clock says that all it signed was told, and by no more than it knows."""
     world, [one, third, fourth] = devices(3)
