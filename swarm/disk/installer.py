@@ -2,7 +2,7 @@
 at any moment loses nothing.
 
     1  every temp gets its owner, attributes, mode and mtime, and is checked for its size (see finisher.py);
-    2  all of them are made durable, by one syncfs where they are many;
+    2  all of them are made durable, by one syncfs where they are many; so is room in history for what is moved;
     3  in the plan's order, each operation's visible step (see placement.py, which says why it is safe);
     4  the directories concerned are made durable, each once;
     5  only now results say DONE, with the stat that was achieved (FAT and HFS+ round what they are told).
@@ -101,6 +101,7 @@ class _Group:
 
     def run(self, operations: tuple[Operation, ...]) -> tuple[Result, ...]:
         made = Finisher(self.files).make_all(operations)
+        self.placement.make_room(move.source for move in operations if isinstance(move, MoveFile))
         results: list[Result] = []
         for operation, before in zip(operations, made, strict=True):
             results.append(before if isinstance(before, Result) else self._perform(operation, before))

@@ -309,8 +309,9 @@ class Exchange:
         )
         for peer in self.gossip.peers:
             self._speak_state(peer, state, now)
-            for missing in self.gossip.missing(peer, self.ledger.clock, self.ledger.origin, now):
-                self._send_delta(peer, missing)
+            while lacking := self.gossip.missing(peer, self.ledger.clock, self.ledger.origin, now):
+                for missing in lacking:
+                    self._send_delta(peer, missing)
 
     def _speak_state(self, peer: DeviceId, state: State, now: float) -> None:
         before = self._told.get(peer)

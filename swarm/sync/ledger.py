@@ -24,7 +24,7 @@ from swarm.keys.role import Role
 from swarm.keys.seal import path_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from swarm.index.record import Context, Record
     from swarm.index.view import Entry, Resolution
@@ -99,15 +99,13 @@ class _Before(_Registers):
         super().__init__(store, key)
         self.path = path
         self.was = was
-        self.was_live = any(not record.tombstone for record in was)
+        self.turned: set[str] = set()  # directories below which something lives now and nothing did, or the reverse
 
     def register(self, path: str) -> tuple[Record, ...]:
         return self.was if path == self.path else super().register(path)
 
     def live_below(self, path: str) -> bool:
-        if not self.path.startswith(path + "/"):
-            return super().live_below(path)
-        return self.was_live or any(other != self.path for other in self.store.paths_below(path, limit=2))
+        return super().live_below(path) != (path in self.turned)
 
 
 @dataclass(slots=True)
@@ -356,14 +354,15 @@ class Ledger:
     # -- keeping all in step
 
     def _put(self, path: str, key: PathKey, was: tuple[Record, ...], register: tuple[Record, ...]) -> None:
+        before, after = _Before(self.store, self._path_key, path, was), _Registers(self.store, self._path_key)
+        lived, lives = _lives(was), _lives(register)
+        if lives and not lived:
+            before.turned.update(self._lifeless_above(path))
         self.store.put_register(key, register)
         self._dirty[key] = register
-        before, after = _Before(self.store, self._path_key, path, was), _Registers(self.store, self._path_key)
-
-        def turned(directory: str) -> bool:
-            return before.live_below(directory) != after.live_below(directory)
-
-        for source in view.affected(path, self.store.claimant, turned):
+        if lived and not lives:
+            before.turned.update(self._lifeless_above(path))
+        for source in view.affected(path, self.store.claimant, before.turned.__contains__):
             old, new = view.resolve(source, before), view.resolve(source, after)
             if old.claims != new.claims:
                 self.store.set_claims(source, new.claims)
@@ -372,6 +371,11 @@ class Ledger:
                 self.totals.count(new.entries, +1)
                 self.changed.update(entry.path for entry in (*old.entries, *new.entries))
         self.changed.add(path)
+
+    def _lifeless_above(self, path: str) -> Iterator[str]:
+        """The directories above `path` below which nothing lives; what is above the first other one is none."""
+        while (path := parent_of(path)) and not self.store.live_below(path):
+            yield path
 
     def seal(self) -> None:
         """Brings tries and single values up to date; called once before each commit."""
@@ -395,3 +399,7 @@ class Ledger:
             entries = view.resolve(register[0].path, registers).entries
             self.totals.count(entries, +1)
             self.changed.update(entry.path for entry in entries)
+
+
+def _lives(register: Iterable[Record]) -> bool:
+    return any(not record.tombstone for record in register)

@@ -147,6 +147,8 @@ class Observer:
     def removed(self, path: str) -> None:
         """We took away what was at `path`: whoever reads it now reads what a disk that folds names takes for it."""
         self._files.drop(path)
+        if self.missing.forget(path):  # a listing that came before our result lacked it
+            self._touched(path)
 
     def dirty(self, event: Dirty) -> None:
         self._listings.dirty(event)
@@ -337,7 +339,7 @@ class Observer:
             if new or (local is not None and (local.mode != stat.mode or local.inode != stat.inode)):
                 self._observe(path, Found(stat, Kind.DIRECTORY, NO_CONTENT, ""), now, wall)
             if new or recursive or back or (local is not None and local.inode != stat.inode):
-                self._scan(path, recursive=True)
+                self._listings.scan_below(path)
             return
         if (local is not None and unchanged(local, stat)) or (held is not None and held.stat == stat):
             candidate = self._files.waiting.get(path)

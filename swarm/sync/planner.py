@@ -153,7 +153,7 @@ class Planner:
 
     def take(self) -> tuple[Operation, ...]:
         """The next group for the installer, once it has reported the last one."""
-        if self._group:
+        if self._group and not (self._group <= MAX_GROUP and self._has_whole_group()):
             return ()
         group: list[Operation] = []
         held: list[str] = []
@@ -171,8 +171,14 @@ class Planner:
         for path in held:
             if (waiting := self._needs.get(path)) is not None:
                 (self._removable if waiting.entry is None else self._ready)[path] = None
-        self._group = len(group)
+        self._group += len(group)
         return tuple(group)
+
+    def _has_whole_group(self) -> bool:
+        """Then it goes to the installer while that is at work: neither waits for the other. Removals only where nothing
+        else is needed, for a rename may yet want what they take away."""
+        all_removable = len(self._needs) == len(self._removable)
+        return len(self._ready if not all_removable else self._removable) >= MAX_GROUP
 
     def _next(self, held: list[str]) -> str | None:
         """A path that is ready. `held`: gets those that are ready but for what reads them."""
