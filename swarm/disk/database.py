@@ -13,6 +13,8 @@ from itertools import groupby
 from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any
 
+from blake3 import blake3
+
 from swarm.disk.machine import machine_id
 from swarm.disk.sqlite_file import CACHE_BYTES, CorruptDatabase, SqliteFile
 from swarm.disk.trie_table import TrieTable
@@ -126,7 +128,8 @@ class SqliteStore:
         before = self.register(key)
         self._registers.pop(key, None)
         self._note_life(before, records)
-        self._file.change("DELETE FROM record WHERE key = ?", (key,))
+        if before:
+            self._file.change("DELETE FROM record WHERE key = ?", (key,))
         self._remember(key, tuple(sorted(records, key=_in_order)))
         for record in records:
             self._file.change(
@@ -155,6 +158,15 @@ class SqliteStore:
             (origin, after, limit),
         )
         return [_record(raw, body) for raw, body in rows]
+
+    def signed_after(self, origin: Origin, after: int, limit: int) -> list[tuple[int, bytes]]:
+        rows = self._file.all(
+            "SELECT seq, raw, hash FROM record WHERE origin = ? AND seq > ? ORDER BY seq, hash LIMIT ?",
+            (origin, after, limit),
+        )
+        if any(blake3(raw).digest() != digest for _, raw, digest in rows):
+            raise CorruptDatabase("the database holds a damaged record")
+        return [(seq, raw) for seq, raw, _ in rows]
 
     def highest_seq(self, origin: Origin) -> int:
         row = self._file.one("SELECT max(seq) FROM record WHERE origin = ?", (origin,))

@@ -333,17 +333,17 @@ class Exchange:
         upto = after
         raws: list[bytes] = []
         size = 0
-        records = self.store.records_after(origin, after, DELTA_RECORDS)
-        for record in records:
-            if record.seq > ours or (raws and size + len(record.raw) > DELTA_BYTES):
+        records = self.store.signed_after(origin, after, DELTA_RECORDS)
+        for seq, raw in records:
+            if seq > ours or (raws and size + len(raw) > DELTA_BYTES):
                 break
-            raws.append(record.raw)
-            size += len(record.raw)
-            upto = record.seq
+            raws.append(raw)
+            size += len(raw)
+            upto = seq
         else:
             if len(records) < DELTA_RECORDS:
                 upto = ours
-        if len(raws) < len(records) and records[len(raws)].seq > ours:
+        if len(raws) < len(records) and records[len(raws)][0] > ours:
             upto = ours
         self._introduce_to(peer, [origin])
         self._out(Send(peer, Delta(self.keys.folder_id, origin, after, upto, tuple(raws))))
@@ -363,11 +363,12 @@ class Exchange:
 
 
 def _news(before: State, now: State) -> bool:
-    """What a member must know at once: other records, or the end (or beginning) of what is needed."""
+    """What a member must know at once: other records, or the end (or beginning) of what is needed, or to be settled
+    without needing anything. (While the installer is at work every change that it makes is looked at.)"""
     return (
         before.clock != now.clock
         or before.live_root != now.live_root
         or before.tombstone_root != now.tombstone_root
         or (before.need_files == 0) != (now.need_files == 0)
-        or before.settled != now.settled
+        or (before.settled != now.settled and not (before.need_files and now.need_files))
     )

@@ -125,6 +125,7 @@ class Ledger:
     _hlc: int = 0
     _dirty: dict[PathKey, tuple[Record, ...]] = field(default_factory=dict)
     _clock: dict[Origin, int] = field(default_factory=dict)
+    _moved: set[Origin] = field(default_factory=set)  # whose part of the clock is not in the store yet
     _roots: tuple[bytes, bytes] = (b"", b"")
 
     def __post_init__(self) -> None:
@@ -206,7 +207,7 @@ class Ledger:
         """Every current record of `origin` up to `seq` has been taken in."""
         if seq > self._clock.get(origin, 0):
             self._clock[origin] = seq
-            self.store.set_clock(origin, seq)
+            self._moved.add(origin)
 
     def seen(self, hlc: int, wall: int) -> None:
         """A record with this hybrid clock was received; ours stays ahead of it, within reason."""
@@ -220,14 +221,15 @@ class Ledger:
         register = self.register(path)
         base = local if local is not None and not local.copy_of else None
         covered = [record for record in register if record.origin == self.origin]
-        for entry in self.resolve(path).entries:
+        for entry in self.resolve(path).entries if register else ():
             if not entry.virtual or entry.record is None or not self._may_materialise(path, entry):
                 continue
             if base is not None and version.context_covers(base.installed, entry.record.dot):
                 continue  # the winner was not here yet: this loser is what the user worked on, and its bytes are gone
             covered += [record for record in register if record.same_value(entry.record)]
             self._materialise(entry, wall)
-        self._keep_own_winner(path, value, base, wall)
+        if register:
+            self._keep_own_winner(path, value, base, wall)
         context = version.context_of(covered, base.installed if base is not None else ())
         return self._author(path, value, context, wall, moved)
 
@@ -379,6 +381,9 @@ class Ledger:
 
     def seal(self) -> None:
         """Brings tries and single values up to date; called once before each commit."""
+        while self._moved:
+            origin = self._moved.pop()
+            self.store.set_clock(origin, self._clock[origin])
         if self._dirty:
             live: dict[PathKey, bytes | None] = {}
             dead: dict[PathKey, bytes | None] = {}

@@ -226,6 +226,7 @@ def test_records_after_are_by_seq_limited_and_of_one_origin(store: Store) -> Non
         put(store, each)
     assert [r.seq for r in store.records_after(ANNA, 0, 10)] == [1, 3, 5, 7]
     assert [r.seq for r in store.records_after(ANNA, 1, 2)] == [3, 5]
+    assert store.signed_after(ANNA, 1, 2) == [(r.seq, r.raw) for r in store.records_after(ANNA, 1, 2)]
     assert store.records_after(ANNA, 7, 10) == []
     assert store.records_after(ANNA, 0, 0) == []
     assert (store.highest_seq(ANNA), store.highest_seq(BEN), store.highest_seq(Origin(b"x" * 16))) == (7, 4, 0)

@@ -367,6 +367,7 @@ def test_no_question_walks_through_a_table(store: SqliteStore) -> None:
     store.put_register(RECORD.key, (RECORD,))
     store.register(RECORD.key)
     store.records_after(ANNA, 0, 5)
+    store.signed_after(ANNA, 0, 5)
     store.highest_seq(ANNA)
     store.live_below("d")
     store.paths_below("", 5)
