@@ -43,7 +43,8 @@ if TYPE_CHECKING:
     from swarm.sync.ledger import Ledger
     from swarm.sync.store import Store
 
-MAX_GROUP = 256  # operations in one group: few enough to be told of progress, many enough to share one syncfs
+MAX_GROUP = 1024  # operations in one group: few enough to be told of progress, many enough to share one syncfs
+NEXT_GROUP = 256  # so many that are ready go to the installer while it is at work: neither waits for the other
 FIRST_RETRY = 0.5  # seconds; doubled each time in a row
 LAST_RETRY = 60.0
 IN_THE_WAY = "The directory that is here holds what is not synced. Move that away, and it goes on by itself."
@@ -153,7 +154,7 @@ class Planner:
 
     def take(self) -> tuple[Operation, ...]:
         """The next group for the installer, once it has reported the last one."""
-        if self._group and not (self._group <= MAX_GROUP and self._has_whole_group()):
+        if self._group > MAX_GROUP or (self._group and not self._has_many_ready()):
             return ()
         group: list[Operation] = []
         held: list[str] = []
@@ -174,11 +175,10 @@ class Planner:
         self._group += len(group)
         return tuple(group)
 
-    def _has_whole_group(self) -> bool:
-        """Then it goes to the installer while that is at work: neither waits for the other. Removals only where nothing
-        else is needed, for a rename may yet want what they take away."""
-        all_removable = len(self._needs) == len(self._removable)
-        return len(self._ready if not all_removable else self._removable) >= MAX_GROUP
+    def _has_many_ready(self) -> bool:
+        """Removals count only where nothing else is needed: a rename may yet want what they take away."""
+        only_removals = len(self._needs) == len(self._removable)
+        return len(self._removable if only_removals else self._ready) >= NEXT_GROUP
 
     def _next(self, held: list[str]) -> str | None:
         """A path that is ready. `held`: gets those that are ready but for what reads them."""
