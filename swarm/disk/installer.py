@@ -27,11 +27,10 @@ from swarm.disk.assembler import drop
 from swarm.disk.debt import Debt
 from swarm.disk.finisher import Finisher, Made, refused
 from swarm.disk.hasher import same_content
-from swarm.disk.placement import Late, Placement, Raced, Refused
+from swarm.disk.placement import NEVER, Late, Placement, Raced, Refused, Unseen, stat_of
 from swarm.disk.refusal import NAME, is_elsewhere, is_permanent, sentence
 from swarm.ids import Kind, name_of, parent_of
 from swarm.sync.events import OperationsDone
-from swarm.sync.files import Stat
 from swarm.sync.operation import (
     Confirm,
     InstallFile,
@@ -49,12 +48,11 @@ if TYPE_CHECKING:
 
     from swarm.ids import ContentId
     from swarm.sync.events import Run
-    from swarm.sync.files import FileSystem
+    from swarm.sync.files import FileSystem, Stat
     from swarm.sync.operation import Operation
     from swarm.sync.store import Local
 
 RACY_NS = 10_000_000  # two ticks of a slow kernel clock: a write within them may carry the mtime that was there before
-NEVER = 0  # a ctime that no disk gives: with it in the local tree the scan takes a second look, whatever is there
 _DIRECTORY_IN_USE = (errno.ENOTEMPTY, errno.EEXIST)
 _UNABLE = "This disk cannot hold the file's permissions or its time. The content is in sync."
 
@@ -87,6 +85,7 @@ class _Achieved:
     stat: Stat | None
     history: str = ""
     outcome: Outcome = Outcome.DONE
+    why: str = ""
 
 
 class _Group:
@@ -131,7 +130,7 @@ class _Group:
                 return Result(operation, Outcome.RACED)
             failed = refused(operation, sentence(error), is_permanent(error))
             return replace(failed, covered=error.errno == errno.EXDEV)
-        return Result(operation, achieved.outcome, achieved.stat, achieved.history)
+        return Result(operation, achieved.outcome, achieved.stat, achieved.history, why=achieved.why)
 
     def _cannot_be_named(self, operation: Operation, made: Made | None) -> bool:
         """Whether all is there but the new name: some FUSE drivers of FAT and its kin say ENOENT to a name that they
@@ -176,13 +175,16 @@ class _Group:
 
     def _install(self, operation: InstallFile | InstallLink, made: Made) -> _Achieved:
         before = self._now_ns()
-        history = ""
-        if operation.expected is None:
-            self.placement.fill(made.temp, operation.path)
-        else:
-            history = self.placement.replace(made.temp, made.stat, operation.path, operation.expected)
+        history, outcome, why = "", Outcome.DONE, ""
+        try:
+            if operation.expected is None:
+                self.placement.fill(made.temp, operation.path)
+            else:
+                history = self.placement.replace(made.temp, made.stat, operation.path, operation.expected)
+        except Unseen as unseen:  # the user sees the new file, and whatever they do is done to that
+            history, outcome, why = unseen.history, Outcome.FAILED, unseen.why
         content = operation.content if isinstance(operation, InstallFile) else None
-        return _Achieved(self._as_installed(operation.path, made.stat, content, before), history)
+        return _Achieved(self._as_installed(operation.path, made.stat, content, before), history, outcome, why)
 
     def _as_installed(self, path: str, made: Stat, content: ContentId | None, before: int) -> Stat:
         """The stat of what we put there, be it still there or not. `before`: when it was not there yet."""
@@ -230,7 +232,7 @@ class _Group:
         path, expected = operation.path, operation.source_expected
         before = self._now_ns()
         self.placement.move(operation.source, path, expected)
-        moved = self._as_installed(path, _stat_of(expected), expected.content, before)
+        moved = self._as_installed(path, stat_of(expected), expected.content, before)
         if moved.ctime_ns == NEVER:
             return moved
         try:
@@ -317,7 +319,3 @@ class _Group:
 
 def _temp(operation: Operation) -> str:
     return operation.temp if isinstance(operation, InstallFile) else ""
-
-
-def _stat_of(local: Local) -> Stat:
-    return Stat(local.kind, local.size, local.mode, local.mtime_ns, NEVER, local.inode, 0)

@@ -34,6 +34,8 @@ is put back.
   older in history; and so on, PUT_BACK times at most. If the path is empty, a rename that replaces nothing.
   The new file has been visible, so that somebody may hold it open: it stays in history (and on the list), and the
   temp gets a copy of it, so that a large file need not be fetched again.
+  Where the disk refuses 4 and what follows, the new file is there to be seen, and is reported so (Unseen): what a user
+  does to it then is done to the new version. What came out is on the list of `Late`, as what was expected.
 
 **Without RENAME_EXCHANGE**: path -> history, look, then temp -> path where nothing may be. For a moment the path is
 empty: a program that looks then finds nothing, and a crash then leaves the old version in history only; the scan
@@ -52,7 +54,7 @@ from __future__ import annotations
 
 import errno
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from swarm.disk.assembler import drop, make_temp
@@ -60,17 +62,19 @@ from swarm.disk.hasher import same_content
 from swarm.disk.history import ensure_directory, free_place, history_path
 from swarm.disk.refusal import is_permanent, sentence
 from swarm.ids import Kind, parent_of
+from swarm.sync.files import Stat
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from swarm.sync.files import FileSystem, Stat
+    from swarm.sync.files import FileSystem
     from swarm.sync.store import Local
 
 PUT_BACK = 8  # times that a user may be quicker than us before the older of two versions stays in history
 FRESH_NS = 2_000_000_000  # an mtime this young proves nothing: FAT counts in 2 s, kernels in 10 ms
 SYNC_ALL_FROM = 64  # files or directories: from here on one syncfs is cheaper than an fsync for each
 COPY_BYTES = 1 << 20  # a read, when a temp is copied
+NEVER = 0  # a ctime that no disk gives: with it in the local tree the scan takes a second look, whatever is there
 
 
 class Late(NamedTuple):
@@ -89,6 +93,16 @@ class Raced(Exception):
         super().__init__(history)
         self.history = history
         self.spare = spare
+
+
+class Unseen(Exception):
+    """The new file is in its place, and the system would not let us see what it took the place of, which is at
+    `history`: most likely what was expected, and `Late` looks again."""
+
+    def __init__(self, history: str, why: str) -> None:
+        super().__init__(why)
+        self.history = history
+        self.why = why
 
 
 class Refused(Exception):
@@ -113,7 +127,7 @@ class Placement:
     _unlasting: bool = False  # directories in history were made, and a crash may take them
 
     # -- steps; each raises Raced, Refused or OSError, and then nothing of the user's has changed its place, unless the
-    # -- user was quicker than PUT_BACK, or took the place that something was to be put back to
+    # -- user was quicker than PUT_BACK, or took the place that something was to be put back to. Or Unseen, by `replace`
 
     def fill(self, temp: str, path: str) -> None:
         """Puts the temp where nothing is."""
@@ -142,7 +156,7 @@ class Placement:
         if self._is(place, expected):
             self._may_be_late(path, place)
             return place
-        raise self._put_back(place, path, temp, made)
+        raise self._put_back(place, path, temp, made, expected)
 
     def displace(self, path: str, expected: Local) -> str:
         """Takes away the file or symlink expected. Returns where it is now."""
@@ -278,18 +292,24 @@ class Placement:
         self._may_be_late(path, place)
         return place
 
-    def _put_back(self, place: str, path: str, temp: str, made: Stat) -> Raced:
+    def _put_back(self, place: str, path: str, temp: str, made: Stat, expected: Local) -> Raced | Unseen:
         """Undoes an exchange that took something unexpected. Returns what had to stay in history."""
         inside = made  # what we last put at `path`
         for _ in range(PUT_BACK):
             try:
                 held = self.files.stat(place)
                 self.files.exchange(place, path)
-                out = self.files.stat(place)
             except FileNotFoundError:
                 if self._return(place, path):
                     return Raced()
                 continue
+            except OSError as error:
+                if inside is not made:
+                    return Raced(place)
+                self.late.append(Late(path, place, stat_of(expected)))
+                return Unseen(place, sentence(error))
+            try:
+                out = self.files.stat(place)
             except OSError:
                 return Raced(place)
             if _unchanged(out, inside):
@@ -339,7 +359,7 @@ def late_writes(files: FileSystem, entries: list[Late]) -> list[Late]:
             stat = files.stat(entry.history)
         except OSError:
             continue
-        if not _unchanged(stat, entry.stat):
+        if not _unchanged(stat, replace(entry.stat, inode=stat.inode)):  # another one in a copy of the folder
             changed.append(entry._replace(stat=stat))
     return changed
 
@@ -353,6 +373,11 @@ def _with_all_above(directories: Iterable[str]) -> dict[str, None]:
             way.append(parent_of(way[-1]))
         found.update(dict.fromkeys(reversed(way)))
     return found
+
+
+def stat_of(local: Local) -> Stat:
+    """What a file expected looks like, but for what no plan is about: its ctime and its device."""
+    return Stat(local.kind, local.size, local.mode, local.mtime_ns, NEVER, local.inode, 0)
 
 
 def _alike(stat: Stat, expected: Local) -> bool:

@@ -45,9 +45,17 @@ class Presence:
             self._tell(error.message)
         return self.away
 
+    def come_back(self, open_anew: Callable[[], None]) -> bool:
+        """Whether a folder that was away is there again, perhaps on another disk. It counts as away until `open_anew`
+        has opened what is there now: what was open may be of the disk that has gone."""
+        if not self.is_back():
+            return False
+        open_anew()
+        self.welcome()
+        return True
+
     def is_back(self) -> bool:
-        """Whether a folder that was away is there again, perhaps on another disk. It still counts as away, so that
-        whoever works on it can open it first; then comes `welcome`."""
+        """Whether a folder that was away is there again. It still counts as away until `welcome`."""
         try:
             self._found = marker.check(self._root, self._folder, None, self._look)
         except Unhealthy:

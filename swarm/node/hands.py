@@ -144,11 +144,11 @@ class Hands:
 
     def look_again(self) -> None:
         """The disk was away: is it back?"""
-        if not self._presence.is_back():
-            return
+        self._presence.come_back(self._open_anew)
+
+    def _open_anew(self) -> None:
         old, self.files = self.files, SafeFileSystem(self.root)
         old.close()
-        self._presence.welcome()
 
     # -- in the pools
 
@@ -203,6 +203,8 @@ class Hands:
                 self._pools["tidy"].submit(self._tidy, path)
 
     def _look_for_late_writes(self) -> None:
+        if self.healthy():
+            return  # they stay due
         copies = self._late.look(self.files, self._identity.name, time.monotonic())
         for path in copies:
             log.warning("%s: a program wrote to a file after it was replaced; its words are in %s", self.root, path)

@@ -74,7 +74,7 @@ class Exchange:
         self.ledger = ledger
         self.keys = keys
         self.gossip = Scuttlebutt()
-        self.faults: dict[DeviceId, int] = {}  # roots that differed although clocks agreed
+        self.faults: dict[DeviceId, int] = {}  # roots that differed although clocks agreed, and nothing was on its way
         self.outdated = False  # somebody writes records of a version that we do not know
         self.doubles: list[Record] = []  # signed in this life of ours, and not by us
         self._verify = verify
@@ -283,12 +283,18 @@ class Exchange:
             and now - self._last_diff.get(peer, float("-inf")) >= DIFF_PAUSE
         )
 
+    def _lacks_anything(self) -> bool:
+        """Whether some member has records that we have not. What they supersede is in no delta: whoever has taken in
+        one origin and not yet the other has our clock for a moment, and a register without the old and the new."""
+        return any(told.heard and not self.covers(peer) for peer, told in self.gossip.peers.items())
+
     def compare(self, now: float) -> None:
         """Begins a Merkle diff with every member that has our clock and not our roots."""
         for peer in self.gossip.peers:
             if self._disagreement(peer, now):
                 self._last_diff[peer] = now
-                self.faults[peer] = self.faults.get(peer, 0) + 1
+                if not self._lacks_anything():
+                    self.faults[peer] = self.faults.get(peer, 0) + 1
                 reconcile = self._reconciles[peer] = Reconcile(self.keys.folder_id, self.store)
                 self._send_all(peer, reconcile.start())
 

@@ -1,6 +1,6 @@
 """The fetcher: from which member to ask which bytes, and which temps are complete.
 
-A pull: at most so many bytes are outstanding with a member. Every content wanted has one temp, named by it; what an
+A pull (see requests.py). Every content wanted has one temp, named by it; what an
 earlier run fetched is found there, and what a local file holds is copied from it. Small files (one chunk for certain)
 are asked for by content id, many to a request; larger ones by the nodes of their manifests first, then by chunks.
 """
@@ -15,8 +15,9 @@ from swarm.content.manifest import checked_node, chunk_list, missing_nodes
 from swarm.errors import BadPeer, Integrity, SwarmError
 from swarm.sync.assembly import Assembly, Request, Stage, temp_of
 from swarm.sync.backlog import Backlog
-from swarm.sync.events import Accuse, Ask, DropTemp, PrepareTemp, StoreChunks, StoreFiles
+from swarm.sync.events import Accuse, DropTemp, PrepareTemp, StoreChunks, StoreFiles
 from swarm.sync.lacking import Lacking
+from swarm.sync.requests import Requests
 from swarm.wire.messages import What
 
 if TYPE_CHECKING:
@@ -27,14 +28,11 @@ if TYPE_CHECKING:
     from swarm.sync.store import Store
     from swarm.wire.messages import State
 
-MAX_OUTSTANDING = 8 << 20  # bytes asked of one member and not answered: a second of 64 Mbit/s
 MAX_ACTIVE = 1024  # contents being gathered at once
 MAX_ACTIVE_BYTES = 1 << 30  # of contents being gathered at once; one larger than that is gathered alone
-MAX_REQUESTS = 32  # requests out with one member: it takes no more than 64 on a lane
 MAX_REQUEST = 1 << 20  # bytes in one request, so that an answer comes in good time
 MAX_REQUEST_FILES = 128  # small files in one request
 NODE_COST = 8 << 10  # bytes that a manifest node counts for
-REQUEST_TIMEOUT = 60.0  # seconds without any part of an answer, to this or to another request of the same member
 MAX_FAILURES = 3  # of one temp, before its paths wait for better days
 
 
@@ -60,11 +58,8 @@ class Fetcher:
         self._active: dict[ContentId, None] = {}  # begun and not READY
         self._active_bytes = 0
         self._by_path: dict[str, ContentId] = {}
-        self._requests: dict[int, Request] = {}
-        self._next_request = 1
-        self._outstanding: dict[DeviceId, int] = {}  # members that are connected -> bytes
-        self._out_with: defaultdict[DeviceId, int] = defaultdict(int)  # requests, by member
         self._lacking = Lacking()
+        self._requests = Requests(self._lacking, out)
         self._sources: Counter[str] = Counter()  # files of ours that are being read for temps
         self._backlog = Backlog()
         self._failures: defaultdict[ContentId, int] = defaultdict(int)
@@ -122,6 +117,13 @@ class Fetcher:
         if assembly is not None and assembly.stage is Stage.READY:
             self._restart(assembly)
 
+    def distrust(self) -> None:
+        """The disk was away: what had been written to temps, and to the files that fill them, may never have got there.
+        Each is looked at anew, which keeps what is right."""
+        for assembly in list(self._assemblies.values()):
+            if assembly.stage in (Stage.CHUNKS, Stage.READY):
+                self._restart(assembly)
+
     def is_ready(self, path: str) -> bool:
         content = self._by_path.get(path)
         return content is not None and self._assemblies[content].stage is Stage.READY
@@ -138,13 +140,12 @@ class Fetcher:
     # -- members
 
     def member_up(self, peer: DeviceId) -> None:
-        self._outstanding.setdefault(peer, 0)
+        self._requests.member_up(peer)
         self._lacking.forget(peer)
 
     def member_down(self, peer: DeviceId) -> None:
-        for number in [number for number, request in self._requests.items() if request.peer == peer]:
-            self._close(number)
-        self._outstanding.pop(peer, None)
+        for request in self._requests.member_down(peer):
+            self._unask_all(request)
         self._lacking.forget(peer)
 
     def member_said(self, peer: DeviceId, state: State) -> None:
@@ -154,12 +155,9 @@ class Fetcher:
     # -- answers
 
     def data(self, event: DataArrived, now: float) -> None:
-        request = self._requests.get(event.request)
-        if request is None or request.peer != event.peer:
-            return  # given up, or never asked
-        for other in self._requests.values():
-            if other.peer == event.peer:  # they wait behind this one: a slow member is not one that has nothing
-                other.heard = now
+        request = self._requests.heard(event.request, event.peer, now)
+        if request is None:
+            return
         missing = [identifier for identifier in event.missing if identifier in request.wanted]
         self._lacking.add(event.peer, missing, now)
         for identifier in missing:
@@ -189,10 +187,12 @@ class Fetcher:
                     self._out(self._backlog.taking(StoreChunks(event.peer, event.request, tuple(pieces))))
         if event.last:
             self._lacking.add(event.peer, request.wanted, now)  # not answered is not there
-            self._close(event.request)
+            self.lost(event.request)
 
     def lost(self, number: int) -> None:
-        self._close(number)
+        """No more of an answer comes."""
+        if (request := self._requests.close(number)) is not None:
+            self._unask_all(request)
 
     def prepared(self, event: TempPrepared) -> None:
         assembly = self._assemblies.get(event.content)
@@ -256,17 +256,13 @@ class Fetcher:
     # -- the pump
 
     def next_due(self) -> float | None:
-        times = [request.heard + REQUEST_TIMEOUT for request in self._requests.values()]
-        if self._assemblies and (again := self._lacking.next_due()) is not None:
-            times.append(again)
-        return min(times, default=None)
+        times = [self._requests.next_due(), self._lacking.next_due() if self._assemblies else None]
+        return min((when for when in times if when is not None), default=None)
 
     def pump(self, now: float) -> None:
         """Begins what there is room for, and asks for what is missing."""
-        for number, request in list(self._requests.items()):
-            if now >= request.heard + REQUEST_TIMEOUT:  # summed as in next_due, or rounding makes the engine spin
-                self._lacking.add(request.peer, request.wanted, now)
-                self._close(number)
+        for request in self._requests.take_overdue(now):
+            self._unask_all(request)
         self._lacking.tick(now)
         while self._queue and len(self._active) < MAX_ACTIVE:
             content = next(iter(self._queue))
@@ -318,7 +314,7 @@ class Fetcher:
                 if not names:  # another content, or the scan of a file of ours, brought the last of them
                     self._begin(assembly)
                     continue
-            peer = self._pick(names)
+            peer = self._requests.pick(names)
             if peer is None:
                 if not self._has_room():
                     break
@@ -328,13 +324,12 @@ class Fetcher:
                 request = batches[peer, what] = Request(peer, what, {}, 0, now)
             for name in names:
                 request.wanted.setdefault(name, []).append((content, 0))
-            request.expected += cost * len(names)
-            self._outstanding[peer] += cost * len(names)
+            self._requests.grow(request, cost * len(names))
             assembly.waiting = True
             if request.expected >= MAX_REQUEST or len(request.wanted) >= MAX_REQUEST_FILES:
-                self._send(batches.pop((peer, what)))
+                self._requests.send(batches.pop((peer, what)))
         for request in batches.values():
-            self._send(request)
+            self._requests.send(request)
 
     def _ask_chunks(self, now: float) -> None:
         batches: dict[DeviceId, Request] = {}
@@ -344,7 +339,7 @@ class Fetcher:
                 continue
             for index in list(assembly.missing):
                 chunk = assembly.chunks[index]
-                peer = self._pick([chunk.id])
+                peer = self._requests.pick([chunk.id])
                 if peer is None:
                     if not self._has_room():
                         break
@@ -353,41 +348,17 @@ class Fetcher:
                 if request is None:
                     request = batches[peer] = Request(peer, What.CHUNKS, {}, 0, now)
                 if chunk.id not in request.wanted:
-                    request.expected += chunk.length
-                    self._outstanding[peer] += chunk.length
+                    self._requests.grow(request, chunk.length)
                 request.wanted.setdefault(chunk.id, []).append((content, index))
                 del assembly.missing[index]
                 assembly.asked.add(index)
                 if request.expected >= MAX_REQUEST:
-                    self._send(batches.pop(peer))
+                    self._requests.send(batches.pop(peer))
         for request in batches.values():
-            self._send(request)
+            self._requests.send(request)
 
     def _has_room(self) -> bool:
-        """Whether some member may be asked for more. One request may go beyond the limit, by what it asks for."""
-        return not self._backlog.is_full() and any(self._takes_more(peer) for peer in self._outstanding)
-
-    def _takes_more(self, peer: DeviceId) -> bool:
-        return self._outstanding[peer] < MAX_OUTSTANDING and self._out_with[peer] < MAX_REQUESTS
-
-    def _pick(self, names: list[bytes]) -> DeviceId | None:
-        """The member with the least outstanding that may have these and has room."""
-        best: DeviceId | None = None
-        for peer, used in self._outstanding.items():
-            if not self._takes_more(peer):
-                continue
-            if self._lacking.lacks(peer, names):
-                continue
-            if best is None or used < self._outstanding[best]:
-                best = peer
-        return best
-
-    def _send(self, request: Request) -> None:
-        number = self._next_request
-        self._next_request = number % 0xFFFFFFFF + 1
-        self._requests[number] = request
-        self._out_with[request.peer] += 1
-        self._out(Ask(request.peer, number, request.what, tuple(request.wanted), request.expected))
+        return not self._backlog.is_full() and self._requests.has_room()
 
     # -- inside
 
@@ -418,15 +389,9 @@ class Fetcher:
             else:
                 assembly.waiting = False
 
-    def _close(self, number: int) -> None:
-        request = self._requests.pop(number, None)
-        if request is None:
-            return
-        self._out_with[request.peer] -= 1
+    def _unask_all(self, request: Request) -> None:
         for name in list(request.wanted):
             self._unask(request, name)
-        if request.peer in self._outstanding:
-            self._outstanding[request.peer] -= request.expected
 
     def _store(self, assembly: Assembly, size: int) -> None:
         assembly.stored += size

@@ -172,6 +172,7 @@ class Folder:
             identity.name,
             introduction.origin if introduction is not None else Origin(bytes(16)),
         )
+        self.life.open(self.ledger)
         self.exchange = Exchange(store, self.ledger, identity.keys, verify=verify, out=self._emit)
         if introduction is not None:
             self.exchange.introduce(introduction)
@@ -336,6 +337,7 @@ class Folder:
                 self.fetcher.member_down(event.peer)
             case Health():
                 if self.health and not event.why:
+                    self.fetcher.distrust()
                     self.observer.rescan()
                 self.health = event.why
                 if event.why:

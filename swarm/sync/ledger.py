@@ -273,7 +273,7 @@ class Ledger:
             register = self.store.register(orphan.key)
             rest = tuple(record for record in register if record.hash != orphan.hash)
             self._put(orphan.path, orphan.key, register, rest)
-            record = self._author(orphan.path, Value.of(orphan), orphan.context, wall, orphan.moved)
+            record = self._author(orphan.path, Value.of(orphan), orphan.context, wall, orphan.moved, hlc=orphan.hlc)
             local = self.store.local(orphan.path)
             if local is not None and orphan.dot in local.installed:
                 self.store.put_local(orphan.path, replace(local, installed=version.context_of([record])))
@@ -316,7 +316,8 @@ class Ledger:
         if copy is not None and copy.copy_of:
             self.store.put_local(entry.path, replace(copy, installed=version.context_of([record]), copy_of=""))
 
-    def _author(self, path: str, value: Value, context: Context, wall: int, moved: str) -> Record:
+    def _author(self, path: str, value: Value, context: Context, wall: int, moved: str, hlc: int = 0) -> Record:
+        """`hlc`: not 0 where it says again what was said then, and is no newer than that."""
         if not self.keys.role.holds(Role.WRITE):
             raise Bug("a reader was about to make a record")
         # A liar's context may cover records that we have yet to write: ours never does, and so neither supersedes the
@@ -327,7 +328,8 @@ class Ledger:
             if origin != self.origin or self._seq
         )
         self._seq += 1
-        self._hlc = max(wall, self._hlc + 1)
+        if not hlc:
+            hlc = self._hlc = max(wall, self._hlc + 1)
         record = record_codec.author(
             record_codec.Draft(
                 origin=self.origin,
@@ -340,7 +342,7 @@ class Ledger:
                 size=value.size,
                 mode=value.mode,
                 mtime_ns=value.mtime_ns,
-                hlc=self._hlc,
+                hlc=hlc,
                 device_name=self.device_name,
                 target=value.target,
                 moved=moved,

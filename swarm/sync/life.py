@@ -49,6 +49,12 @@ class Life:
         self.store.put("confirmed", None)  # what members have of an earlier life says nothing of this one
         return self._introduced(self._next)
 
+    def open(self, ledger: Ledger) -> None:
+        """The database was opened. What it had told by then is in whatever it may be a copy of as well: no seq of those
+        stands for another record, and they are not written anew should this life end. (What superseded one of them
+        elsewhere would not cover it then, and a file would come back that nobody wrote again.)"""
+        ledger.confirm(int.from_bytes(self.store.get("told") or b"", "big"))
+
     def check(self, ledger: Ledger, clock: Mapping[bytes, int], wall: int) -> str:
         """A member's clock: why a new life must begin, or ""."""
         if not self.may_write:

@@ -147,8 +147,7 @@ class Observer:
     def removed(self, path: str) -> None:
         """We took away what was at `path`: whoever reads it now reads what a disk that folds names takes for it."""
         self._files.drop(path)
-        if self.missing.forget(path):  # a listing that came before our result lacked it
-            self._touched(path)
+        self.missing.forget(path)  # a listing that came before our result lacked it
 
     def dirty(self, event: Dirty) -> None:
         self._listings.dirty(event)
@@ -163,6 +162,7 @@ class Observer:
             self.missing.unconfirmed(directory, now + CONFIRM_WAIT)
             self._scan(parent_of(directory))  # its own parent tells what it is, and whether it is that one
             return
+        recursive |= self._unread.pop(directory, (now, False))[1]  # who still cannot be read waits anew
         if (rules := self.rules.changed(directory, event.rules)) is not None:
             self.rules = rules
             self._scan(directory, recursive=True)

@@ -41,7 +41,9 @@ class Obstacles:
         self._missing = missing
         self._covered = covered
         self._waiting: defaultdict[str, dict[str, None]] = defaultdict(dict)  # a path -> who waits for it
-        self._unsure: defaultdict[str, dict[str, None]] = defaultdict(dict)  # what is missing -> who waits to know
+        self._unsure: defaultdict[str, dict[str, None]] = defaultdict(
+            dict
+        )  # what is missing or covered -> who waits to know
 
     # -- who waits for whom
 
@@ -74,8 +76,10 @@ class Obstacles:
         return missing != ""
 
     def take_known(self, path: str) -> Iterable[str]:
-        """Who waited to know what became of `path`; nobody as long as that is not known."""
-        return () if self._missing(path) == path else self._unsure.pop(path, ())
+        """Who waited to know what became of `path`, or that nothing covers it; nobody as long as that is not so."""
+        if self._missing(path) == path or self._covered(path):
+            return ()
+        return self._unsure.pop(path, ())
 
     def is_directory_here(self, path: str) -> bool:
         local = self.store.local(path)
@@ -89,7 +93,7 @@ class Obstacles:
             above = parent_of(above)
         if above:
             self.cannot[path] = f"another file system is mounted at {above}, and mount points are not crossed"
-            self.wait(above, path)
+            self._unsure[above][path] = None
             return True
         if entry is None:
             return False

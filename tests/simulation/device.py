@@ -8,6 +8,7 @@ its turn, the engine may take a step, or the power may go.
 
 from __future__ import annotations
 
+import errno
 from contextlib import contextmanager
 from copy import deepcopy
 from typing import TYPE_CHECKING
@@ -72,9 +73,10 @@ class Device:
         self.links: dict[DeviceId, Device | Liar] = {}
         self.lives = 0
         self.created = False
-        self.sweeps = (
-            False  # whether temps that nobody wants are swept; they are not in schedules that are older than that
-        )
+        self.sweeps = False  # whether temps that nobody wants are swept; older schedules do without
+        self.looks_late = False  # whether late writes are looked for; older schedules do without
+        self.roots = 0  # how often another directory, or another mount, took the place of the root
+        self._opened = 0  # which of them is open
         self.wants_to_run = False  # it was started, or will be by itself
         self.calls = 0  # system calls of ours so far
         self.armed: list[tuple[int, Callable[[], None]]] = []  # (at which call, what happens before it)
@@ -117,6 +119,7 @@ class Device:
             self.presence = Presence("the folder", self.keys.folder_id, self._presence_changed, self._sight)
         except Unhealthy:
             return
+        self._open_anew()
         self.lives += 1
         identity = Identity(
             self.keys,
@@ -207,9 +210,7 @@ class Device:
             presence = self.presence
             if self.folder is None or self.lives != life or presence is None or not presence.away:
                 return
-            if presence.is_back():
-                presence.welcome()
-            else:
+            if not presence.come_back(self._open_anew):
                 self.world.after(HEALTH_SECONDS, look)
 
         return look
@@ -239,6 +240,9 @@ class Device:
             except (FileNotFoundError, NotADirectoryError):
                 text = None
             return Sight((root.device, root.inode), text)
+
+    def _open_anew(self) -> None:
+        self._opened = self.roots
 
     def unmount(self, how: Away) -> None:
         self.files.unmount(how)
@@ -314,6 +318,8 @@ class Device:
 
     def _before(self, operation: str, path: str) -> None:
         """Before every system call of ours."""
+        if self._opened != self.roots:  # what is open is of a disk that has gone, or of a directory that was put aside
+            raise OSError(errno.EIO, "the root is not what was opened", path)
         self.calls += 1
         if self.world.oracle is not None:
             self.world.oracle.called(self, operation, path)

@@ -90,6 +90,7 @@ def replaced(device: Device, step: Step) -> None:
         files._disk = deepcopy(files._disk)
         files._disk.renumber(inodes=1_000_000, now_ns=files.now())
         files.crashes += 1  # what somebody has open is of the one that was put aside
+        device.roots += 1
     device.overflow()
 
 
@@ -106,6 +107,7 @@ def remount(device: Device, step: Step) -> None:
     def back() -> None:
         files._disk.renumber(device=files._disk.device + 10)
         files.crashes += 1
+        device.roots += 1
         files.mount()
         device.overflow()
         if device.wants_to_run and not device.runs:

@@ -1,4 +1,5 @@
-"""The hunt: each mutant of the program in a process of its own, until an aimed scenario or a schedule convicts it.
+"""The hunt: each mutant of the program in a process of its own, until something that is aimed, stored or drawn convicts
+it.
 
 Nothing convicts that the real program fails as well. A mutant that cannot be applied counts as escaped: it proves
 nothing.
@@ -6,6 +7,7 @@ nothing.
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -16,15 +18,18 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.simulation.mutants import MUTANTS, Mutant
+from tests.simulation.mutants import MUTANTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from tests.simulation.mutant import Mutant
 
 AT_ONCE = 2  # processes; the machine may be small
 CPU_SECONDS = 20.0  # for one scenario or schedule; the longest takes 2
 TIMEOUT = 1200.0  # seconds for one run of many
 KEPT, BROKE, UNABLE = 0, 3, 1  # exit statuses: all promises kept, one broken, Python's own for an exception
+STORED = sorted((Path(__file__).parent / "seeds").glob("*.json"))
 AIMED = sorted(path.stem for path in Path(__file__).parent.glob("test_aimed_*.py"))
 
 
@@ -33,7 +38,7 @@ class NoEnd(AssertionError):
 
 
 def hunt(only: str, schedules: int, drawn: bool = False) -> int:
-    """Prints a table; returns 1 when a mutant got away. `drawn`: without the aimed scenarios."""
+    """Prints a table; returns 1 when a mutant got away. `drawn`: by drawn schedules alone."""
     begun = time.monotonic()
     chosen = [mutant for mutant in MUTANTS if only in ("", mutant.name)]
     if not chosen:
@@ -41,7 +46,7 @@ def hunt(only: str, schedules: int, drawn: bool = False) -> int:
         return 1
     status, told = (KEPT, "") if drawn else _ask("as it is", chosen[0], -1, 0)
     if status != KEPT:
-        print(f"The program as it is fails an aimed scenario: {told}")
+        print(f"The program as it is fails what is aimed or stored: {told}")
         return 1
     with ThreadPoolExecutor(AT_ONCE) as pool:
         escaped = 0
@@ -64,8 +69,8 @@ def _chase(mutant: Mutant, schedules: int, drawn: bool) -> tuple[str, float]:
         if status == KEPT:
             break
         at, _, why = told.partition(" ")
-        if at == "aimed":
-            return f"aimed: {why}"[:150], time.monotonic() - begun
+        if at in ("aimed", "stored"):
+            return f"{at}: {why}"[:150], time.monotonic() - begun
         seed = int(at)
         if _ask("as it is", mutant, seed, seed + 1)[0] == KEPT:
             return f"schedule {seed} of {mutant.kinds or 'all'}: {why}"[:150], time.monotonic() - begun
@@ -74,8 +79,8 @@ def _chase(mutant: Mutant, schedules: int, drawn: bool) -> tuple[str, float]:
 
 
 def _ask(program: str, mutant: Mutant, first: int, end: int) -> tuple[int, str]:
-    """Runs schedules over the changed program, or the real one; from -1 on the aimed scenarios too. Status, and the
-    last line of what it said."""
+    """Runs schedules over the changed program, or the real one; from -1 on the aimed scenarios and what is stored too.
+    Status, and the last line of what it said."""
     command = [sys.executable, "-m", "tests.simulation.hunt", program, mutant.name, str(first), str(end)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
@@ -91,13 +96,17 @@ def _try(program: str, name: str, first: int, end: int) -> int:
     if program == "changed":
         mutant.apply()
     from tests.simulation.play import Play
-    from tests.simulation.schedule import draw
+    from tests.simulation.schedule import Schedule, draw
 
     signal.signal(signal.SIGVTALRM, _too_long)
     if first < 0:
         for scenario in _aimed():
             if why := _fault(scenario):
                 print(f"aimed {scenario.__name__}: {why}")
+                return BROKE
+        for path in STORED:
+            if why := _fault(Play(Schedule.from_json(json.loads(path.read_text()))).run):
+                print(f"stored {path.stem}: {why}")
                 return BROKE
     for seed in range(max(first, 0), end):
         play = Play(draw(seed, mutant.kinds[seed % len(mutant.kinds)] if mutant.kinds else ""))

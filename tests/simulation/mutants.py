@@ -1,75 +1,13 @@
 """The mutants: changes of the program that each break one promise. An oracle that lets one pass is to be mended.
 
-A mutant is a piece of source replaced by another before its module is imported. The piece must be there exactly once:
-a mutant that has lost its place says so, instead of proving nothing.
+Those of single rooms are in `mutants_rooms.py`.
 """
 
 # ruff: noqa: E501
 from __future__ import annotations
 
-import importlib.abc
-import importlib.machinery
-import importlib.util
-import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from types import ModuleType
-
-
-@dataclass(frozen=True, slots=True)
-class Mutant:
-    """One change of the program."""
-
-    name: str
-    what: str  # what it does wrong
-    module: str
-    old: str
-    new: str
-    kinds: tuple[str, ...] = ()  # of schedules that may convict it; () for all
-
-    def apply(self) -> None:
-        """Before the module is imported."""
-        if self.module in sys.modules:
-            raise RuntimeError(f"{self.module} was imported too early")
-        sys.meta_path.insert(0, _Finder(self))
-
-    def change(self, source: str) -> str:
-        """Raises ValueError where the piece is not there exactly once."""
-        if source.count(self.old) != 1:
-            raise ValueError(f"{self.name}: its piece is {source.count(self.old)} times in {self.module}")
-        return source.replace(self.old, self.new)
-
-
-class _Finder(importlib.abc.MetaPathFinder):
-    def __init__(self, mutant: Mutant) -> None:
-        self.mutant = mutant
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        if fullname != self.mutant.module:
-            return None
-        spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
-        assert spec is not None
-        assert spec.origin is not None
-        return importlib.util.spec_from_file_location(fullname, spec.origin, loader=_Loader(fullname, self.mutant))
-
-
-class _Loader(importlib.machinery.SourceFileLoader):
-    def __init__(self, name: str, mutant: Mutant) -> None:
-        spec = importlib.machinery.PathFinder.find_spec(name, sys.modules[name.rpartition(".")[0]].__path__)
-        assert spec is not None
-        assert spec.origin is not None
-        super().__init__(name, spec.origin)
-        self.mutant = mutant
-
-    def get_code(self, fullname: str) -> object:  # type: ignore[override]
-        with open(self.path, encoding="utf-8") as file:
-            return compile(self.mutant.change(file.read()), self.path, "exec", dont_inherit=True)
-
+from tests.simulation.mutant import Mutant
+from tests.simulation.mutants_rooms import ROOMS
 
 D, S, X = "swarm.disk.", "swarm.sync.", "swarm.index."
 ALL: tuple[str, ...] = ()
@@ -80,6 +18,7 @@ BASES = ("database", "everything")
 MUTANTS: tuple[Mutant, ...] = tuple(
     Mutant(*row)
     for row in (
+        *ROOMS,
         # -- the disk
         ("directories not synced", "tells of names that are not durable", D + "placement",
          "self.files.sync_directory(directory)", "pass", PLAIN),
@@ -104,7 +43,9 @@ MUTANTS: tuple[Mutant, ...] = tuple(
          "return _Achieved(None, self.placement.displace(path, expected))",
          "return (self.files.unlink(path), _Achieved(None))[1]", PLAIN),
         ("does not put back", "keeps a user's raced edit in history", D + "placement",
-         "        raise self._put_back(place, path, temp, made)", "        raise Raced", PLAIN),
+         "        raise self._put_back(place, path, temp, made, expected)", "        raise Raced", PLAIN),
+        ("hides what it has shown", "a new file in its place is no word where the old one cannot be seen", D + "placement",
+         "return Unseen(place, sentence(error))", "return Raced(place)", PLAIN),
         ("reports the user's bytes as ours", "takes what is there for what was installed", D + "installer",
          "        if replace(now, ctime_ns=NEVER, device=made.device) != ours:\n            return ours",
          "        if now.kind is Kind.FILE:\n            return now", PLAIN),
@@ -180,10 +121,16 @@ MUTANTS: tuple[Mutant, ...] = tuple(
          "        self.intents.note()\n        self.store.commit()\n",
          "        self.intents.note()\n        try:\n            self.store.commit()\n        except Exception:\n            pass\n",
          ("store",)),
+        ("trusts what was gathered", "takes temps for whole when a disk comes back", S + "folder",
+         "                    self.fetcher.distrust()\n", "", ("disk",)),
         ("blames the manifest", "takes the database's refusal for a wrong manifest", S + "fetcher",
          "except (BadPeer, Integrity) as error:  # its", "except SwarmError as error:  # its", ("store",)),
         ("signs as another does", "goes on in a life that a copy of the machine leads too", S + "exchange",
          "            self.doubles.append(record)", "            pass", ("clones",)),
+        ("tells anew what it told", "an old copy says again what members may have superseded", S + "folder",
+         "        self.life.open(self.ledger)\n", "", ("database",)),
+        ("old news is new", "what an old copy says again is newer than its edits", S + "ledger",
+         "moved, hlc=orphan.hlc)", "moved)", ("database",)),
         ("a copy goes on", "a database that knows that it was copied begins no new life", S + "life",
          "        if not new and known is not None:", "        if known is not None:", ("clones",)),
         # -- what is there, and what lasts

@@ -13,7 +13,7 @@ It knows what users did, because it compares each disk before and after them, an
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -32,6 +32,7 @@ from tests.simulation.witness import (
     changed_paths,
     content_of,
     durable_node,
+    local_at,
     named,
     node_at,
     ours_of,
@@ -73,6 +74,7 @@ class Watched:
     dead: set[str] = field(default_factory=set)  # paths of which this device signed a deletion
     signed: dict[Origin, int] = field(default_factory=dict)  # up to where its records were looked at
     acted: set[str] = field(default_factory=set)  # paths that a user changed since the installer began
+    took: set[tuple[str, bytes]] = field(default_factory=set)  # (path, content) that went from there in that time
     visible: set[bytes] = field(default_factory=set)  # contents that were ever at a user's path
     users: set[int] = field(default_factory=set)  # inodes that a user made or wrote to
 
@@ -96,6 +98,7 @@ class Oracle:
     twins: bool = False  # one machine was copied, and both run
     changing: int = 0  # system calls of ours that change something
     claims: Claims = field(init=False)
+    _takers: defaultdict[tuple[str, bytes], set[str]] = field(default_factory=lambda: defaultdict(set))  # who ended it
     _watched: dict[str, Watched] = field(default_factory=dict)
     _names: dict[bytes, ContentId] = field(default_factory=dict)
 
@@ -111,7 +114,7 @@ class Oracle:
         self.look(device)
         self.twins = True
         original = self._watched[device.name]
-        self._watched[twin.name] = replace(original, signed=dict(original.signed), acted=set())
+        self._watched[twin.name] = replace(original, signed=dict(original.signed), acted=set(), took=set())
 
     def convict(self, why: str) -> None:
         raise Conviction(f"at {self.world.now - 1000:.3f}: {why}")
@@ -130,6 +133,8 @@ class Oracle:
             moved = self._inodes(device) - inodes  # be it the same bytes in another file
             self._watched[device.name].users |= {inode for _, inode in moved}
             self._acted(device, before, after)
+            for path, _ in moved:
+                self._renamed_over_its_like(device, path, before.get(path), after[path])
             self.touched(device, before, after, metadata)
             self.remember(device)
 
@@ -150,6 +155,8 @@ class Oracle:
             kind, data = old
             if kind is Kind.FILE and isinstance(data, bytes):
                 self.ended.add((path, data))
+                self._takers[path, data].add(device.name)
+                watched.took.add((path, data))
                 local = device.store.local(path)
                 if device.folder is None and (local is None or local.content != self.name_of(data)):
                     self.produced[path, data] += TWICE  # a run that ended had put it there, and no run will know of it
@@ -168,29 +175,57 @@ class Oracle:
             kind, data = new
             watched.users.add(node_at(device.files, path).inode)
             if kind is Kind.FILE and isinstance(data, bytes):
+                over = self._is_back_in_vain(device, path, data)
                 self.wrote(device, path, data)
+                if over:
+                    self.due.pop(data, None)
             elif isinstance(data, str):
                 self.targets.add(data)
 
+    def _is_back_in_vain(self, device: Device, path: str, data: bytes) -> bool:
+        """Whether a file has gone and come back, untouched and before its device took it for gone, and somebody else
+        has written over it or deleted it meanwhile: who renames there and back has changed nothing."""
+        if not self._takers[path, data] - {device.name}:
+            return False
+        local, node = local_at(device.store, path), node_at(device.files, path)
+        return local is not None and (local.inode, local.mtime_ns, local.mode) == (node.inode, node.mtime_ns, node.mode)
+
+    def _renamed_over_its_like(self, device: Device, path: str, before: object, after: tuple[object, object]) -> None:
+        """Another file with the same bytes is there: its user wants them here, whoever took away those before."""
+        if before == after and isinstance(after[1], bytes):
+            self._again(path, after[1])
+
+    def _again(self, path: str, data: bytes) -> None:
+        self.ended.discard((path, data))
+        self._takers.pop((path, data), None)
+        self.produced[path, data] += 1
+
     def wrote(self, device: Device, path: str, data: bytes) -> None:
         self.written.add(data)
-        self.ended.discard((path, data))
-        self.produced[path, data] += 1
+        self._again(path, data)
         if data:
             somewhere = below_git(path) or self.lies or (self.twins and self.claims.is_doubled(device))
             self.due[data] = Due.SOMEWHERE if somewhere else Due.CURRENT
             self.origin_of.setdefault(data, f"{device.name} at {path}, {self.world.now - 1000:.3f}")
 
     def wrote_late(self, device: Device, before: bytes, data: bytes, inode: int) -> None:
-        """Through a handle that was opened before its file was displaced: it may land in history. What a user had put
-        into that file before is written over, wherever the file is by then."""
+        """Through a handle that was opened before its file was displaced: it may land in history, and where late writes
+        are looked for, it comes back. What a user had put into that file before is written over, wherever it is."""
         self.written.add(data)
         self._watched[device.name].users.add(inode)
         if before != data and before not in self.everywhere():
             self.due.pop(before, None)
         if data and self.due.get(data) is not Due.CURRENT:
-            self.due[data] = Due.SOMEWHERE
+            comes_back = device.looks_late and device.folder is not None and not self._is_below_git(device, inode)
+            self.due[data] = Due.CURRENT if comes_back else Due.SOMEWHERE
             self.origin_of.setdefault(data, f"{device.name} through a handle, {self.world.now - 1000:.3f}")
+
+    def _is_below_git(self, device: Device, inode: int) -> bool:
+        """Where a file more would break a repository, late writes stay in history."""
+        return any(
+            below_git(path.removeprefix(f"{HISTORY}/")) and node_at(device.files, path).inode == inode
+            for path in all_of(device.files, HISTORY)
+        )
 
     def forgot(self, device: Device) -> None:
         Setback(self, device).forgot()
@@ -205,8 +240,7 @@ class Oracle:
         for path, values in self.metadata(device).items():
             data = after[path][1]
             if isinstance(data, bytes) and before.get(path) == after[path] and metadata.get(path) != values:
-                self.produced[path, data] += 1
-                self.ended.discard((path, data))
+                self._again(path, data)
 
     # -- devices
 
@@ -260,6 +294,7 @@ class Oracle:
 
     def installing(self, device: Device) -> None:
         self._watched[device.name].acted.clear()
+        self._watched[device.name].took.clear()
 
     def installed(self, device: Device, done: OperationsDone) -> None:
         """Results of the installer, before the engine hears of them."""
@@ -267,11 +302,12 @@ class Oracle:
         acted = self._watched[device.name].acted
         for result in done.results:
             path = result.operation.path
+            if result.outcome is Outcome.RACED:
+                self._excuse_shown(device, result.operation)
             if result.history and result.outcome is not Outcome.DONE:
                 self._excuse(device, result.history)
-                self._excuse_shown(device, result.operation)
                 self._watched[device.name].removed[path] = self.world.now  # it had to stay there: the path is empty
-            if result.outcome is not Outcome.DONE or any(path == a or path.startswith(a + "/") for a in acted):
+            if result.outcome is not Outcome.DONE or any(_leads_through(device.files, path, one) for one in acted):
                 continue
             node = durable_node(device.files, path)
             match result.operation:
@@ -305,10 +341,11 @@ class Oracle:
             self.due[data] = Due.SOMEWHERE
 
     def _excuse_shown(self, device: Device, operation: Operation) -> None:
-        """A user was quicker twice: wrote to what was there before, and once more between two exchanges, when the new
-        file was to be seen. What stays visible is a version beside the new one: who can say which was written over?"""
+        """A user was quicker twice: wrote to what was there before, and took away or wrote over what was to be seen
+        between two exchanges, the new file. What stays visible is a version beside the new one: who can say which was
+        meant?"""
         if isinstance(operation, InstallFile) and device.files.traits.exchange:
-            for path, data in self.ended:
+            for path, data in self._watched[device.name].took:
                 if path == operation.path and self.name_of(data) == operation.content:
                     self.produced[path, data] += TWICE
 
@@ -421,6 +458,12 @@ class Oracle:
             if device is not but:
                 found |= set(self.contents(self.tree(device))) | self.history(device)
         return found
+
+
+def _leads_through(files: MemoryFileSystem, path: str, other: str) -> bool:
+    """Whether `other` is that path or one above it, on a disk that may take different names for one."""
+    there, others = path.split("/"), other.split("/")
+    return [files._key(name) for name in there[: len(others)]] == [files._key(name) for name in others]
 
 
 def _is_only_name(files: MemoryFileSystem, path: str) -> bool:

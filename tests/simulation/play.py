@@ -7,12 +7,14 @@ import random
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from swarm.ids import Kind
 from swarm.index.paths import compose
 from swarm.sync.memory_store import MemoryStore
 from tests.simulation import faults, users
 from tests.simulation.liar import FALSEHOODS, LIES, Liar
 from tests.simulation.oracle import Oracle
-from tests.simulation.schedule import LAST, LATER, TRAITS, TROUBLE_SECONDS, describe
+from tests.simulation.schedule import LAST, LATER, NEWEST, TRAITS, TROUBLE_SECONDS, describe
+from tests.simulation.witness import all_of, node_at
 from tests.simulation.world import World
 
 if TYPE_CHECKING:
@@ -38,7 +40,8 @@ class Play:
             if number >= 0:
                 device.files.traits = TRAITS[number]
         for device in self.world.devices:
-            device.sweeps = schedule.kind in LATER + LAST
+            device.sweeps = schedule.kind in LATER + LAST + NEWEST
+            device.looks_late = schedule.kind in NEWEST
         lies = any(step.what in LIES + FALSEHOODS for step in schedule.steps)
         self.oracle = self.world.oracle = Oracle(self.world, lies=lies)
         self.liar = Liar(self.world, random.Random(f"liar {schedule.seed}"))
@@ -66,7 +69,7 @@ class Play:
         self._heal()
         world.settle(SETTLE_SECONDS)
         cannot = any(device.folder is not None and device.folder.status().cannot for device in world.devices)
-        if cannot or schedule.kind in LATER + LAST:
+        if cannot or schedule.kind in LATER + LAST + NEWEST:
             world.run(UNREAD_SECONDS)
             world.settle(SETTLE_SECONDS)
         self.oracle.judge()
@@ -201,15 +204,13 @@ class Play:
         self.world.after(4.0, allow)
 
     def _allow(self, device: Device) -> None:
-        """A crash may have brought back that it is forbidden."""
-        try:
-            node = device.files.node("d")
-        except OSError:
-            return
-        if not node.mode & 0o400:
-            node.mode = 0o755
-            device.tell("d")
-            device.tell("d/x")
+        """What is still forbidden is allowed, wherever it is by now: a crash may have brought it back, or a user of
+        another device renamed it before it was allowed there."""
+        for path, (kind, _) in all_of(device.files).items():
+            node = node_at(device.files, path)
+            if kind is Kind.DIRECTORY and not node.mode & 0o400:
+                node.mode = 0o755
+                device.tell(path)
 
     def _unmount(self, device: Device, step: Step) -> None:
         if device.files._away is not None:

@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING
 
 from swarm.disk import assembler, hasher, installer, scanner, sender
 from swarm.disk.debt import Debt
+from swarm.disk.late import LateWatch
+from swarm.ids import parent_of
 from swarm.node.hands import failed
+from swarm.sync.dirty import Dirty
 from swarm.sync.events import (
     DataArrived,
     DropTemp,
@@ -30,10 +33,12 @@ from swarm.sync.events import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from swarm.disk.placement import Late
     from swarm.sync.events import Effect, Event
     from tests.simulation.device import Device
 
 DISK_SECONDS = 0.001  # what a piece of disk work takes
+AGAIN_SECONDS = 2.0  # until late writes are looked for again on a disk that is away
 POOLS = ("scan", "hash", "temps", "install", "serve")
 
 TempEffect = PrepareTemp | StoreChunks | StoreFiles | DropTemp | SweepTemps
@@ -49,6 +54,7 @@ class Pools:
     def __init__(self, device: Device) -> None:
         self.device = device
         self.debt = Debt()
+        self.late = LateWatch()
         self.working: set[str] = set()  # pools that are in the middle of a piece of work
         self._cut_short: Callable[[], None] = self.forget  # what follows once a PowerCut has unwound
         self._jobs: dict[str, deque[Callable[[], Event | None]]] = {pool: deque() for pool in POOLS}
@@ -61,6 +67,7 @@ class Pools:
 
     def drop(self) -> None:
         """The engine ended: what has not begun is not done any more."""
+        self.late = LateWatch()
         for jobs in self._jobs.values():
             jobs.clear()
 
@@ -165,7 +172,11 @@ class Pools:
         oracle = device.world.oracle
         if oracle is not None:
             oracle.installing(device)
-        done = installer.run(device.files, effect, device.keys.chunk_key(), device.wall_ns, debt=self.debt)
+        displaced: list[Late] | None = [] if device.looks_late else None
+        done = installer.run(device.files, effect, device.keys.chunk_key(), device.wall_ns, displaced, self.debt)
+        if displaced:
+            self.late.add(displaced, device.world.now)
+            self._look_late(device.lives)
         for result in done.results:
             what = f"{type(result.operation).__name__} {result.operation.path} {result.outcome.value} {result.why}"
             device.world.note(device.name, what.rstrip())
@@ -173,3 +184,20 @@ class Pools:
         if oracle is not None:
             oracle.installed(device, done)
         return done
+
+    def _look_late(self, life: int) -> None:
+        """For what programs wrote to files that were displaced, when it is time."""
+        device, due = self.device, self.late.next_due()
+        if due is not None:
+            device.world.at(due, lambda: self._later("install", life, self._look_for_late_writes))
+
+    def _look_for_late_writes(self) -> Event | None:
+        device = self.device
+        if device.folder is None or device.healthy():
+            device.world.after(AGAIN_SECONDS, lambda: self._look_late(device.lives))
+            return None
+        copies = self.late.look(device.files, device.name, device.world.now)
+        self._look_late(device.lives)  # for the next of them
+        for path in copies:
+            device.tell(path)
+        return Dirty(frozenset(parent_of(path) for path in copies), frozenset(copies)) if copies else None

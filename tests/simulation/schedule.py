@@ -3,8 +3,8 @@
 A schedule names every step with all that it needs, so that a step can be taken out and the rest still makes sense: that
 is how a failing one is shrunk. `play.py` runs it, heals the world, and lets the oracle judge.
 
-A seed keeps its meaning. What is new in the world therefore comes in kinds of its own, `LATER` and `LAST`, which seeds
-from `LATER_SEEDS` and `LAST_SEEDS` on draw, or `--kind` asks for.
+A seed keeps its meaning. What is new in the world therefore comes in kinds of its own, `LATER`, `LAST` and `NEWEST`,
+which seeds from `LATER_SEEDS`, `LAST_SEEDS` and `NEWEST_SEEDS` on draw, or `--kind` asks for.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ LATER = ("store", "clones", "marker", "short", "threads", "falsehoods", "faults"
 LATER_SEEDS = 1_000_000  # from here on a seed draws one of LATER
 LAST = ("decomposed",)
 LAST_SEEDS = 2_000_000  # and from here on one of LAST
+NEWEST = ("late",)
+NEWEST_SEEDS = 3_000_000  # and from here on one of NEWEST
 
 PATHS = ("a.txt", "b", "d", "d/x", "d/y.txt", "d/sub", "d/sub/z", "e", "e/x", "e/f/g")
 FOLDED = ("A.txt", "D/X", "café", "cafe\u0301")
@@ -49,6 +51,7 @@ USER = {
     "touch": 1,
     "link": 1,
 }
+LATE = {"write late": 20, "save": 10}
 NETWORK = {"cut": 4, "bar": 4, "free": 4, "stick": 2, "break lanes": 1, "duplicate": 2, "overtake": 1}
 CRASH = {"kill": 3, "power": 4, "overflow": 1}
 DISK = {"fail": 6, "fill": 1, "empty": 2, "unmount": 2, "unplug": 1, "forbid": 1}
@@ -123,7 +126,7 @@ class Schedule:
 def draw(seed: int, kind: str = "", devices: int = 0) -> Schedule:
     """The schedule of that seed."""
     rng = random.Random(f"schedule {seed}")
-    kinds = KINDS if seed < LATER_SEEDS else LATER if seed < LAST_SEEDS else LAST
+    kinds = next(some for first, some in SEEDS if seed >= first)
     kind = kind or kinds[seed % len(kinds)]
     if not devices:
         devices = rng.choice((4, 5, 6, 8)) if kind == "many" else rng.choice((2, 2, 2, 3, 3, 4))
@@ -142,7 +145,7 @@ def draw(seed: int, kind: str = "", devices: int = 0) -> Schedule:
             what = _choose(rng, rng.choice(around))
             steps.append(_world_step(rng, what, when, device, devices, calls))
             continue
-        what = _choose(rng, USER)
+        what = _choose(rng, USER | LATE if kind == "late" else USER)
         size = rng.choice((20, 20, 20, 60, 60, 5000, 0)) if rng.random() < 0.9 else rng.choice((40_000, 200_000))
         step = Step(when, device, what, rng.choice(some), rng.choice(some), seed * 1000 + number, size, calls)
         if calls and rng.random() < 0.6:
@@ -171,6 +174,7 @@ def draw(seed: int, kind: str = "", devices: int = 0) -> Schedule:
 
 
 WITH_TWINS = ("clones", "faults")
+SEEDS = ((NEWEST_SEEDS, NEWEST), (LAST_SEEDS, LAST), (LATER_SEEDS, LATER), (0, KINDS))  # from which seed on
 
 _GROUPS = {
     "network": NETWORK,
@@ -187,6 +191,7 @@ _LATER_GROUPS = {
     "short": SHORT,
     "threads": THREADS,
     "decomposed": NETWORK | CRASH,
+    "late": {"cut": 2, "aside": 1, "remount": 1, "replaced": 1, "step": 2, "elsewhere": 2},
     "falsehoods": dict.fromkeys(FALSEHOODS, 2) | dict.fromkeys(LIES, 1),
 }
 
@@ -194,8 +199,9 @@ _LATER_GROUPS = {
 def _around(kind: str) -> list[dict[str, int]]:
     """The groups of what may happen beside what users do."""
     if kind == "faults":
-        return [group for name, group in (_GROUPS | _LATER_GROUPS).items() if name not in ("liars", "falsehoods")]
-    if kind in LATER + LAST:
+        groups = _GROUPS | _LATER_GROUPS
+        return [group for name, group in groups.items() if name not in ("liars", "falsehoods", *NEWEST)]
+    if kind in LATER + LAST + NEWEST:
         return [_LATER_GROUPS[kind]]
     return [
         group for name, group in _GROUPS.items() if kind == name or (kind in ("everything", "many") and name != "liars")

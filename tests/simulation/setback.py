@@ -11,12 +11,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from swarm.ids import Kind
+from swarm.index import version
+from swarm.keys.device import origin_of
+from swarm.keys.seal import path_key
 from tests.simulation.due import Due
 from tests.simulation.witness import changed_paths, durable_contents, named, node_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from swarm.index.record import Record
     from tests.simulation.device import Device
     from tests.simulation.oracle import Oracle
 
@@ -35,9 +39,13 @@ class Setback:
         oracle, device = self.oracle, self.device
         oracle.remember(device)
         for path, (kind, data) in oracle.tree(device).items():
-            if kind is not Kind.FILE or not isinstance(data, bytes) or self._is_known_at(path):
+            if kind is not Kind.FILE or not isinstance(data, bytes):
                 continue
-            oracle.produced[path, data] += TWICE
+            known = self._is_known_at(path)
+            if not known or self._is_told_anew(path):
+                oracle.produced[path, data] += TWICE
+            if known:
+                continue
             if "(conflict " in path:
                 oracle.ended.add((path, data))  # it goes with what it is of
             else:
@@ -46,8 +54,8 @@ class Setback:
             if data in oracle.due:  # it may have given way to a version whose record only that database had
                 oracle.due[data] = Due.SOMEWHERE
         watched = oracle.watched(device)
-        removed = {entry for entry in oracle.ended if entry[0] in watched.removed}
-        oracle.ended -= {entry for entry in removed if self._is_live_elsewhere(*entry)}  # nobody else knew of it
+        undone = {entry for entry in oracle.ended if self._is_gone_here(*entry) and self._is_live_elsewhere(*entry)}
+        oracle.ended -= undone  # nobody else knew of it
         names = {oracle.name_of(data): data for data in oracle.written}
         for path, local in device.store.locals_below(""):
             data = names.get(local.content, b"")
@@ -58,14 +66,38 @@ class Setback:
                 watched.removed[path] = oracle.world.now
                 watched.reappeared.pop(path, None)
 
+    def _is_told_anew(self, path: str) -> bool:
+        """Whether this database has no word that its own record of `path` was ever told. Should members know more of
+        this life than it does, that may be another record, so it is written anew: for who has superseded it meanwhile,
+        a version that nobody wrote over. No program could tell: what members have kept of it is its dot alone, which
+        stands as well for what a database that began as this one put there."""
+        device = self.device
+        local, incarnation = device.store.local(path), device.store.get("incarnation")
+        assert local is not None
+        if incarnation is None:
+            return False
+        origin = origin_of(device.id, int.from_bytes(incarnation, "big"))
+        known = [int.from_bytes(device.store.get(name) or b"", "big") for name in ("told", "confirmed")]
+        return any(dot == origin and seq > max(known) for dot, seq in local.installed)
+
+    def _is_gone_here(self, path: str, data: bytes) -> bool:
+        """Whether that was taken away by this device's user: removed, or written over by what is there."""
+        watched = self.oracle.watched(self.device)
+        if path in watched.removed:
+            return True
+        kind, there = watched.tree.get(path, (None, None))
+        return kind is Kind.FILE and there != data and node_at(self.device.files, path).inode in watched.users
+
     def _is_live_elsewhere(self, path: str, data: bytes) -> bool:
-        """Whether another device has a version of these bytes there, and knows of nothing that came after it."""
-        oracle, device = self.oracle, self.device
-        for other in oracle.world.devices:
-            if other is device or other.folder is None:
-                continue
-            entry = other.folder.ledger.visible(path)
-            if entry is not None and entry.record is not None and entry.record.content == oracle.name_of(data):
+        """Whether all that other devices know, of those too that do not run, has a version of these bytes there."""
+        oracle = self.oracle
+        others = [other.store for other in oracle.world.devices if other is not self.device]
+        for source in {path, *(store.claimant(path) or path for store in others)}:
+            key = path_key(oracle.world.keys.path_key(), source)
+            register: tuple[Record, ...] = ()
+            for store in others:
+                register = version.merge(register, store.register(key))
+            if any(record.content == oracle.name_of(data) for record in register if not record.tombstone):
                 return True
         return False
 
@@ -74,10 +106,10 @@ class Setback:
         """The power of its disk fails within it."""
         oracle, device = self.oracle, self.device
         oracle.look(device)
-        durable = durable_contents(device.files)
+        watched = oracle.watched(device)
+        durable = durable_contents(device.files, watched.users)
         before, metadata = oracle.tree(device), oracle.metadata(device)
         held = set(oracle.contents(before)) | oracle.history(device)
-        watched = oracle.watched(device)
         installed = {path for path in before if node_at(device.files, path).inode not in watched.users}
         yield
         after = oracle.tree(device)

@@ -6,12 +6,14 @@ import errno
 import os
 from typing import TYPE_CHECKING
 
+from swarm.ids import Kind
 from swarm.sync.dirty import Dirty
 from swarm.sync.files import Traits
 from tests.simulation import faults
 from tests.simulation.oracle import Oracle
-from tests.simulation.scenario import OLD_SECONDS, ahead, devices, join, judge, part
+from tests.simulation.scenario import OLD_SECONDS, TEMPS, ahead, devices, join, judge, part
 from tests.simulation.schedule import Step
+from tests.simulation.witness import all_of, node_at
 from tests.simulation.world import World
 
 if TYPE_CHECKING:
@@ -255,3 +257,24 @@ def test_what_is_to_be_put_below_a_directory_that_is_missing_waits() -> None:
     judge(world)
     assert one.read("D/y") == b"second"
     assert "d/y" not in other.tree()
+
+
+def test_what_was_gathered_before_the_disk_was_away_is_looked_at_before_it_is_seen() -> None:
+    """A stick that is pulled out and put in again: what no sync had made durable is in the temp no more."""
+    world, [one, other] = devices()
+    data = world.rng.randbytes(10_000_000)  # more than is asked for at once
+    ahead(other, "write_at", lambda: world.network.bar(one, other), TEMPS, after="write_at")
+    one.write("a", data)
+    world.run(3.0)
+    [temp] = [path for path, (kind, _) in all_of(other.files, TEMPS[:-1]).items() if kind is Kind.FILE]
+    assert "a" not in other.tree()
+    other.unmount("broken")
+    world.run(8.0)
+    torn = node_at(other.files, temp).data
+    assert any(torn), "nothing had been gathered yet"
+    torn[:] = bytes(len(torn))
+    other.mount()
+    world.run(8.0)
+    join(one, other)
+    judge(world)
+    assert other.read("a") == data

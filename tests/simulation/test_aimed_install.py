@@ -62,6 +62,26 @@ def test_an_edit_right_after_the_exchange_is_a_version() -> None:
     assert one.contents() == [b"of the other's user"]
 
 
+def test_what_is_removed_after_the_disk_refused_to_show_what_it_replaced_is_removed() -> None:
+    """The new version was there to be seen. Taken for the old one, its removal was none of it, and it came back."""
+    world, [one, other] = devices()
+    one.write("a", b"first")
+    world.settle()
+
+    def fail() -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), "what came out")
+
+    def fail_twice() -> None:
+        ahead(other, "stat", fail, ".swarm/history/")
+        fail()
+
+    ahead(other, "stat", fail_twice, ".swarm/history/", after="exchange")
+    ahead(other, "sync_directory", lambda: other.remove("a"), after="exchange")
+    one.write("a", b"second")
+    judge(world)
+    assert one.contents() == []
+
+
 def test_an_edit_right_after_a_new_file_appeared_is_a_version() -> None:
     world, [one, other] = devices()
     ahead(other, "stat", lambda: other.write("a", b"of the other's user"), "a", after="rename|rename_noreplace")

@@ -12,6 +12,7 @@ from swarm.ids import Kind
 from swarm.sync.dirty import Dirty
 from swarm.sync.events import Scan
 from swarm.sync.files import Traits
+from swarm.sync.observer import UNREAD_AGAIN
 from swarm.sync.planner import IN_THE_WAY
 from tests.simulation.world import World, two_devices
 
@@ -166,6 +167,25 @@ def test_what_cannot_be_synced_is_listed_and_the_rest_goes_on() -> None:
     assert one.folder is not None
     assert {path for path, _ in one.folder.status().cannot} == {"pipe", "link"}
     assert set(other.tree()) == {"a.txt"}
+
+
+def test_a_directory_that_can_be_listed_again_is_looked_at_at_once_with_all_below_it_and_not_once_more() -> None:
+    """Each look means that a device has changes to look at, and says so: members were told for nothing."""
+    world, one, other = two_devices()
+    one.write("d/e/f", b"before")
+    world.settle()
+    directory = one.files.node("d")
+    mode, directory.mode = directory.mode, 0
+    one.post(Dirty(frozenset({"d"})))
+    world.run(1.0)
+    one.files.write_file("d/e/g", b"meanwhile")
+    directory.mode = mode
+    one.post(Dirty(frozenset({"d"})))
+    world.settle()
+    assert other.read("d/e/g") == b"meanwhile"
+    calls = one.calls
+    world.run(2 * UNREAD_AGAIN)
+    assert one.calls == calls
 
 
 def test_names_of_every_kind_arrive() -> None:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.simulation import hunt
-from tests.simulation.mutants import MUTANTS, Mutant
+from tests.simulation.mutants import MUTANTS
+
+if TYPE_CHECKING:
+    from tests.simulation.mutant import Mutant
 
 ENOUGH = 30
 

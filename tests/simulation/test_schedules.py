@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.simulation.play import Play
-from tests.simulation.schedule import KINDS, LAST_SEEDS, LATER_SEEDS, TRAITS, Schedule, Step, draw
+from tests.simulation.schedule import KINDS, LAST_SEEDS, LATER_SEEDS, NEWEST_SEEDS, TRAITS, Schedule, Step, draw
 from tests.simulation.shrink import shrink, story, verdict
 
 SCHEDULES = int(os.environ.get("SWARM_SCHEDULES", "300"))  # by hand: ten thousand
@@ -45,7 +45,7 @@ def test_schedules_keep_all_promises(first: int) -> None:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("first", [*range(LATER_SEEDS, LATER_SEEDS + LATEST, BATCH), LAST_SEEDS])
+@pytest.mark.parametrize("first", [*range(LATER_SEEDS, LATER_SEEDS + LATEST, BATCH), LAST_SEEDS, NEWEST_SEEDS])
 def test_schedules_of_later_kinds_keep_all_promises(first: int) -> None:
     for seed in range(first, first + BATCH):
         schedule = draw(seed)

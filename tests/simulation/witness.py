@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from swarm.sync.memory_disk import Entry, Node
     from swarm.sync.memory_files import MemoryFileSystem, Tree
+    from swarm.sync.memory_store import MemoryStore
+    from swarm.sync.store import Local
 
 Ours = tuple[frozenset[str], bytes]
 
@@ -84,6 +86,15 @@ def node_at(files: MemoryFileSystem, path: str) -> Node:
     return node
 
 
+def local_at(store: MemoryStore, path: str) -> Local | None:
+    """What a database says of `path`, be it one that refuses to."""
+    hook, store.before = store.before, None
+    try:
+        return store.local(path)
+    finally:
+        store.before = hook
+
+
 def durable_node(files: MemoryFileSystem, path: str) -> Node | None:
     """What would be at `path` after a power cut, whatever else."""
     node = files._disk.root
@@ -95,19 +106,24 @@ def durable_node(files: MemoryFileSystem, path: str) -> Node | None:
     return node
 
 
-def durable_contents(files: MemoryFileSystem) -> set[bytes]:
+def durable_contents(files: MemoryFileSystem, users: set[int]) -> set[bytes]:
     """Contents of files that somebody can see now, and that a power cut would leave whole under some name. Not those
-    whose bytes happen to be in another file that last, and that a user has just removed."""
-    seen = {node.inode for node in _files_below(files._disk.root, lambda node: node.entries)}
-    durable = _files_below(files._disk.root, lambda node: node.durable_entries)
-    return {node.image.data for node in durable if node.inode in seen and node.image.data == bytes(node.data)}
+    whose bytes happen to be in another file that last, and that a user has just removed. Nor what a power cut makes a
+    temp again, because that is its last name that was made durable: it is gathered once more, or put in its place, and
+    no user of this disk has a byte in it (`users`: the inodes that one made or wrote to)."""
+    root, temps = files._disk.root, durable_node(files, TEMPS)
+    seen = {node.inode for node in _files_below(root, lambda node: node.entries)}
+    lasting = [*_files_below(root, lambda node: node.durable_entries, but=temps)]
+    if temps is not None:
+        lasting += [node for node in _files_below(temps, lambda node: node.durable_entries) if node.inode in users]
+    return {node.image.data for node in lasting if node.inode in seen and node.image.data == bytes(node.data)}
 
 
-def _files_below(root: Node, entries: Callable[[Node], dict[str, Entry]]) -> Iterator[Node]:
+def _files_below(root: Node, entries: Callable[[Node], dict[str, Entry]], but: Node | None = None) -> Iterator[Node]:
     waiting = [root]
     while waiting:
         for _, node in entries(waiting.pop()).values():
-            if node.kind is Kind.DIRECTORY:
+            if node.kind is Kind.DIRECTORY and node is not but:
                 waiting.append(node)
             elif node.kind is Kind.FILE:
                 yield node

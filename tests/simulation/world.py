@@ -62,7 +62,7 @@ class World:
         """A copy of that machine with all that it has, its identity too. It does not run yet."""
         twin = Device(self, f"{device.name}-twin", self.keys, False, None)
         twin.become(device)
-        twin.sweeps = device.sweeps
+        twin.sweeps, twin.looks_late = device.sweeps, device.looks_late
         self.devices.append(twin)
         return twin
 

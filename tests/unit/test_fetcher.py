@@ -8,8 +8,9 @@ from swarm.content.chunk import ChunkRef, min_chunk
 from swarm.content.manifest import build
 from swarm.ids import ChunkId, ContentId, DeviceId
 from swarm.sync.events import Ask, ChunksStored, DataArrived, TempPrepared
-from swarm.sync.fetcher import REQUEST_TIMEOUT, Fetcher
+from swarm.sync.fetcher import Fetcher
 from swarm.sync.memory_store import MemoryStore
+from swarm.sync.requests import REQUEST_TIMEOUT
 
 if TYPE_CHECKING:
     from swarm.sync.events import Effect

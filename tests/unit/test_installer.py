@@ -7,8 +7,8 @@ import pytest
 
 from swarm.content.manifest import EMPTY_CONTENT
 from swarm.disk.history import parse
-from swarm.disk.installer import NEVER
-from swarm.disk.placement import PUT_BACK, SYNC_ALL_FROM, Late
+from swarm.disk.late import LATE_SECONDS, LateWatch
+from swarm.disk.placement import NEVER, PUT_BACK, SYNC_ALL_FROM, Late
 from swarm.ids import name_of
 from swarm.sync.memory_files import MemoryFileSystem
 from swarm.sync.operation import (
@@ -143,6 +143,30 @@ def test_a_user_who_is_always_quicker_loses_nothing_and_we_give_up() -> None:
     assert exchanges == PUT_BACK + 1
     kept = {files.read_file("f"), files.read_file(result.history)}
     assert b"edit %d" % exchanges in kept
+
+
+def test_a_new_file_is_told_as_there_where_the_disk_refuses_to_show_the_old_one_which_is_looked_at_later() -> None:
+    files = memory()
+    files.write_file("f", b"old")
+    operation = install(files, "f", local(files, "f"))
+
+    def before(name: str, path: str) -> None:
+        if name == "exchange":  # a user is quicker, and then the disk says no to all that is asked of what came out
+            with files.as_user():
+                files.write_file("f", b"the user's edit")
+            failing(files, "stat", errno.EIO, ".swarm/history/")
+
+    files.before = before
+    late: list[Late] = []
+    [result] = perform(files, operation, late=late)
+    files.before = None
+    assert (result.outcome, result.stat) == (Outcome.FAILED, files.stat("f"))
+    assert files.read_file("f") == NEW
+    assert files.read_file(result.history) == b"the user's edit"
+    watch = LateWatch()
+    watch.add(late, 0.0)
+    [path] = watch.look(files, "anna", LATE_SECONDS)
+    assert files.read_file(path) == b"the user's edit"
 
 
 def test_a_file_edited_right_after_it_was_installed_is_done_and_the_scan_sees_the_edit(
