@@ -240,3 +240,21 @@ def test_the_same_seed_gives_the_same_trace() -> None:
         return world.trace
 
     assert run() == run()
+
+
+def test_a_directory_of_a_thousand_files_is_renamed_in_a_few_steps_and_messages() -> None:
+    world, one, other = two_devices()
+    for number in range(1000):
+        one.write(f"d/{number % 20}/{number}", b"%d" % number)
+    world.settle()
+    before = dict(world.network.messages)
+    assert other.folder is not None
+    fetched = other.folder.fetcher.fetched_bytes
+    one.rename("d", "e")
+    began = world.now
+    world.settle()
+    assert world.now - began < 1.5, "nobody waits for a deletion to be believed that was our own"
+    assert one.tree() == other.tree()
+    assert other.read("e/1/1") == b"1"
+    assert other.folder.fetcher.fetched_bytes == fetched
+    assert world.network.messages["State"] - before["State"] < 40

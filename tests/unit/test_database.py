@@ -433,3 +433,22 @@ def test_a_machine_has_the_first_identifier_that_says_anything(tmp_path: Path) -
         Path(name).write_text(text)
     assert machine_id(names) == b"3d12"
     assert machine_id(names[:1])  # the host's name is better than nothing
+
+
+def test_a_damaged_record_is_not_sent(store: SqliteStore) -> None:
+    store.put_register(RECORD.key, (RECORD,))
+    assert store.signed_after(RECORD.origin, 0, 5) == [(RECORD.seq, RECORD.raw)]
+    connection(store).execute("UPDATE record SET raw = CAST(raw || x'00' AS BLOB)")
+    with pytest.raises(CorruptDatabase):
+        store.signed_after(RECORD.origin, 0, 5)
+
+
+def test_what_is_kept_in_memory_is_bounded(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "MAX_LOCALS", 3)
+    monkeypatch.setattr(database, "MAX_ALIVE", 3)
+    for number in range(10):
+        store.put_local(str(number), LOCAL)
+        store.live_below(str(number))
+        assert len(store._locals) <= 3
+        assert len(store._alive) <= 3
+    assert store.local("0") == LOCAL
