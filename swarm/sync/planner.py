@@ -153,7 +153,7 @@ class Planner:
                 del self._pauses[path]
 
     def take(self) -> tuple[Operation, ...]:
-        """The next group for the installer, once it has reported the last one."""
+        """The next group for the installer: once it has reported the last one, or ahead, where many are ready."""
         if self._group > MAX_GROUP or (self._group and not self._has_many_ready()):
             return ()
         group: list[Operation] = []

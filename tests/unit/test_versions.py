@@ -226,7 +226,7 @@ def test_of_a_group_those_before_one_that_cannot_be_restored_are(files: MemoryFi
         keep(files, f"d/{name}", NOW, name.encode())
     wanted = [(one.newest, one.newest.path) for one in deleted(files)]
     files.mkdir("d/b")
-    with pytest.raises(UserError, match="d/b is a directory now|directory"):
+    with pytest.raises(UserError, match="d/b is a directory now"):
         restore_all(files, wanted, KEY, now_ns)
     assert files.read_file("d/a") == b"a"
     assert sorted(files.list("d")) == ["a", "b"]
