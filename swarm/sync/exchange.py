@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 DELTA_BYTES = 256 << 10  # of records in one Delta: a quarter of a frame
 DELTA_RECORDS = 512
+MUCH = 64  # files needed: a group or two of the installer's
 NEED_INTERVAL = 0.5  # seconds between two States that differ only in how much is needed
 CHECK_INTERVAL = 45.0  # seconds between two States to a member to which nothing changed
 DIFF_PAUSE = 10.0  # seconds before a second Merkle diff with the same member
@@ -369,12 +370,12 @@ class Exchange:
 
 
 def _news(before: State, now: State) -> bool:
-    """What a member must know at once: other records, or the end (or beginning) of what is needed, or to be settled
-    without needing anything. (While the installer is at work every change that it makes is looked at.)"""
+    """What a member must know at once: other records, the end (or beginning) of what is needed, or that all was looked
+    at; but not each time that the installer's own changes were, while much is needed."""
     return (
         before.clock != now.clock
         or before.live_root != now.live_root
         or before.tombstone_root != now.tombstone_root
         or (before.need_files == 0) != (now.need_files == 0)
-        or (before.settled != now.settled and not (before.need_files and now.need_files))
+        or (before.settled != now.settled and min(before.need_files, now.need_files) < MUCH)
     )
