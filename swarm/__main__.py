@@ -1,7 +1,17 @@
-"""`python -m swarm` is `swarm`."""
+"""`swarm`, and `python -m swarm`."""
 
 import sys
 
-from swarm.cli.main import main
 
-sys.exit(main())
+def main() -> int:
+    """Runs one command, with the process's arguments. Returns the exit code."""
+    try:
+        from swarm import interrupt
+
+        return interrupt.run("swarm.cli.main")
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -25,7 +25,7 @@ def run(options: Namespace) -> int:
     for line in table(answer["versions"]):
         print(line)
     if not answer["versions"]:
-        terminal.note(f"history has no version of {options.path}")
+        terminal.note(f"history has no version of {options.path}: here it was never replaced by another device")
     return 0
 
 

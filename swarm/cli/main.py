@@ -91,7 +91,9 @@ def _dispatch(arguments: list[str]) -> int:
     if verb is not None:
         arguments = _options_first(child_of[verb], arguments, arguments.index(verb) + 1)
     try:
-        options = parser.parse_args(arguments)
+        options, unknown = parser.parse_known_args(arguments)
+        if unknown:  # of the verb, whose help tells what there is; parse_args would name swarm's
+            (parser if verb is None else child_of[verb]).error(f"unrecognized arguments: {' '.join(unknown)}")
     except SystemExit as end:  # --help and --version; what they print is flushed where a broken pipe is caught
         return int(end.code or 0)
     return int(options.run(options))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from swarm.cli import launch, terminal
 from swarm.cli.format import moment
+from swarm.cli.status import how_far
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -52,7 +53,7 @@ def table(folders: list[dict[str, Any]], now: datetime) -> list[str]:
             peer["device"][:8],
             terminal.printable(folder["name"]),
             peer["role"],
-            "identical" if peer["in_sync"] else "behind" if peer["connected"] else "away",
+            how_far(peer) if peer["connected"] else "away",
             _where(peer, now),
         )
         for folder in folders

@@ -94,27 +94,32 @@ def _particulars(folder: dict[str, Any]) -> list[str]:
             reasons.append(f"{plural(folder['need_files'], 'file')}, {amount(folder['need_bytes'])} to come")
         text = ": ".join([terminal.printable(state), "; ".join(reasons)] if reasons else [terminal.printable(state)])
         lines.append("  " + _colour(text, "red" if state in ("held", "error") else "yellow"))
+    if changes := folder.get("local_changes"):
+        if state != "held":
+            lines.append("  " + _colour(plural(changes, "local change"), "yellow"))
+        lines += _first(folder.get("changed_paths", []), changes)
     if folder["conflicts"]:
         lines.append("  " + _colour(plural(folder["conflicts"], "conflict"), "yellow"))
-    if folder.get("local_changes") and state != "held":
-        lines.append("  " + _colour(plural(folder["local_changes"], "local change"), "yellow"))
     if folder["cannot"]:
         lines.append("  " + _colour(f"{plural(folder['cannot'], 'file')} cannot be held by this device", "yellow"))
-        listed = folder.get("cannot_paths", [])
-        lines += [
-            f"    {terminal.printable(entry['path'])}: {terminal.printable(entry['why'])}" for entry in listed[:SHOWN]
-        ]
-        if folder["cannot"] > SHOWN:
-            lines.append("    … swarm status --json lists more")
+        lines += _first(
+            [f"{entry['path']}: {entry['why']}" for entry in folder.get("cannot_paths", [])], folder["cannot"]
+        )
     return lines
 
 
+def _first(entries: list[str], count: int) -> list[str]:
+    """Of so many."""
+    lines = [f"    {terminal.printable(entry)}" for entry in entries[:SHOWN]]
+    return [*lines, "    … swarm status --json lists more"] if count > SHOWN else lines
+
+
 def _peers(peers: list[dict[str, Any]], now: datetime) -> list[str]:
-    rows = [(terminal.printable(peer["name"]), _how_far(peer), *_where(peer, now)) for peer in peers]
+    rows = [(terminal.printable(peer["name"]), how_far(peer), *_where(peer, now)) for peer in peers]
     widths = [max(least, *(len(row[column]) for row in rows), 0) for column, least in enumerate((0, STATE_WIDTH, 0))]
     lines = []
     for peer, (name, far, route, rest) in zip(peers, rows, strict=True):
-        shade = "green" if peer["in_sync"] else "yellow"
+        shade = "green" if _has_latest(peer) else "yellow"
         far = _colour(far.ljust(widths[1]), shade if peer["connected"] else "dim")
         # an away member's last column is a sentence: it starts where the routes start and widens nothing
         where = f"{route.ljust(widths[2])}  {rest}" if peer["connected"] else rest
@@ -124,12 +129,17 @@ def _peers(peers: list[dict[str, Any]], now: datetime) -> list[str]:
 
 def _has_latest(peer: dict[str, Any]) -> bool:
     """Whether it has all that is here; of one that is away: whether it had, when it was last heard."""
-    return bool(peer["in_sync"]) or (not peer["connected"] and peer.get("behind") == 0)
+    if peer["connected"]:
+        return bool(peer["in_sync"]) and not peer.get("local_changes")
+    return peer.get("behind") == 0
 
 
-def _how_far(peer: dict[str, Any]) -> str:
+def how_far(peer: dict[str, Any]) -> str:
+    """`identical`, `14 behind`, or `2 changed`."""
     if _has_latest(peer):
         return "identical"
+    if peer["in_sync"]:
+        return f"{peer['local_changes']:,} changed"  # there, where they cannot be shared
     behind = peer.get("need_files") or peer.get("behind")
     return f"{behind:,} behind" if behind else "behind" if peer["connected"] else "unknown"
 

@@ -6,7 +6,7 @@ from argparse import ArgumentTypeError
 from math import isfinite
 from typing import TYPE_CHECKING, Final
 
-from swarm.cli import launch, paths
+from swarm.cli import launch, paths, terminal
 from swarm.errors import EXIT_TIMEOUT, UserError
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ def run(options: Namespace) -> int:
         "wait", deadline=deadline, path=path, on=options.on, peers=options.peers, timeout=options.timeout
     )
     if waited["done"]:
+        for sentence in waited["missing"]:
+            terminal.note(sentence)
         return 0
     missing = "; ".join(waited["missing"]) or "nobody says what is missing"
     raise UserError(f"not identical yet: {missing}", "swarm status shows how far everybody is", EXIT_TIMEOUT)

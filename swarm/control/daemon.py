@@ -42,7 +42,7 @@ class Waited:
     """The answer to wait."""
 
     done: bool
-    missing: tuple[str, ...]  # sentences: who or what is not there yet
+    missing: tuple[str, ...]  # sentences: who or what is not there yet; once it is done, who has something else besides
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,7 @@ class Peer:
     need_files: int = 0
     need_bytes: int = 0
     settled: bool = False
+    local_changes: int = 0
     introduced: set[Origin] = field(default_factory=set)
     sent: dict[Origin, int] = field(default_factory=dict)
     unconfirmed: deque[_Sent] = field(default_factory=deque)

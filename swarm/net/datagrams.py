@@ -269,4 +269,5 @@ def bind_near(host: str, port: int, tries: int) -> Datagrams:
             error = refusal
             if refusal.errno != errno.EADDRINUSE:
                 break
-    raise Unavailable(f"cannot listen on UDP port {port} of {host or 'this machine'}: {error}", "name another port")
+    why = (error.strerror or str(error)) if error is not None else "there is none"
+    raise Unavailable(f"cannot listen on UDP port {port} of {host or 'this machine'}: {why}", "name another port")

@@ -28,7 +28,7 @@ from swarm.net.relay_client import RelayClient, State
 from swarm.net.relay_stream import RelayStream
 from swarm.wire.hop import Channel
 from swarm.wire.relay_frame import ADDRESS, AddressIs, parse, whoami_frame
-from swarm.wire.relay_message import Mode, Refusal
+from swarm.wire.relay_message import WANTS_TOKEN, Mode, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -73,6 +73,7 @@ class RelayGate:
         self.title = str(place.address)
         self.state = GateState()
         self._place = place.address
+        self._has_token = bool(pass_.token)
         self._keeper = keeper
         self._watcher = watcher
         self._loop = asyncio.get_running_loop()
@@ -189,6 +190,8 @@ class RelayGate:
     @property
     def why(self) -> str:
         """What is wrong with it, for people; "" where nothing is known to be."""
+        if self.state.refusal is Refusal.TOKEN and not self._has_token:
+            return WANTS_TOKEN
         return self.state.trouble or (self.state.refusal.sentence if self.state.refusal else "")
 
     def drop(self, channel: int) -> None:

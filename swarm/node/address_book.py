@@ -69,6 +69,11 @@ class AddressBook:
         if device.hex() in self.devices:
             self.devices[device.hex()].folders[folder.hex()] = role
 
+    def left(self, device: DeviceId, folder: FolderId) -> None:
+        """It was no member: it had only looked. Where it was met may be good for another folder."""
+        if device.hex() in self.devices:
+            self.devices[device.hex()].folders.pop(folder.hex(), None)
+
     def relayed(self, device: DeviceId, relays: list[str]) -> bool:
         """It says that it can be reached through these. None said: what is known may be good again. True for news."""
         entry = self.devices.get(device.hex())

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from swarm.disk.restore import restore_all
 from swarm.disk.versions import deleted, versions_of
-from swarm.errors import EXIT_FAILED, EXIT_NOT_FOUND, EXIT_USAGE, UserError
+from swarm.errors import EXIT_FAILED, EXIT_HELD, EXIT_NOT_FOUND, EXIT_USAGE, UserError
 from swarm.ids import Kind, parent_of
 from swarm.sync.dirty import Dirty
 from swarm.sync.events import Barrier, RevertWanted
@@ -43,7 +43,7 @@ class HistoryRequests:
 
     async def history(self, path: str) -> dict[str, Any]:
         folder, within = await asyncio.to_thread(self._locate, path)
-        versions = await asyncio.to_thread(_versions, _files(folder), within)
+        versions = await asyncio.to_thread(_versions, _files(folder), within, _absolute(folder, within))
         return {
             "folder": folder.name,
             "path": _absolute(folder, within),
@@ -173,22 +173,29 @@ def choose(versions: list[Version], version: str | None, at_ms: int, path: str) 
     return later[-1]
 
 
-def _versions(files: SafeFileSystem, path: str) -> list[Version]:
-    if not path or _is_directory(files, path):
+def _versions(files: SafeFileSystem, path: str, shown: str) -> list[Version]:
+    """Of a file; none where it was never replaced. shown: the path as the user knows it. Raises UserError."""
+    kind = _kind(files, path)
+    if not path or kind is Kind.DIRECTORY:
         raise UserError("history is kept for files", "swarm deleted PATH lists what a directory had", EXIT_USAGE)
-    return versions_of(files, path)
+    versions = versions_of(files, path)
+    if kind is None and not versions:
+        hint = "is the name right? swarm deleted lists what history has and the folder has not"
+        raise UserError(f"there is no {shown}, and history has nothing of it", hint, EXIT_NOT_FOUND)
+    return versions
 
 
-def _is_directory(files: SafeFileSystem, path: str) -> bool:
+def _kind(files: SafeFileSystem, path: str) -> Kind | None:
+    """Of what is there; None where nothing is."""
     try:
-        return files.stat(path).kind is Kind.DIRECTORY
+        return files.stat(path).kind
     except OSError:
-        return False
+        return None
 
 
 def _thread(folder: SharedFolder) -> FolderThread:
     if folder.thread is None:
-        raise UserError(f"{folder.name} is not open", "", EXIT_FAILED)
+        raise UserError(f"{folder.name} is paused", "swarm resume goes on", EXIT_HELD)
     return folder.thread
 
 

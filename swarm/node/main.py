@@ -70,7 +70,7 @@ async def _listen(home: Home, config: Config, node: Node) -> Endpoint:
     try:
         network = await Endpoint.open(config.listen.host, port, on_link=node.accept, on_other=node.datagram)
     except Unavailable as error:
-        raise UserError(f"cannot listen: {error.message}", "choose another: swarm run --listen HOST:PORT") from error
+        raise UserError(error.message, "choose another: swarm run --listen HOST:PORT") from error
     if network.address[1] != port or not config.listen_given:
         with contextlib.suppress(OSError):
             (home.path / PORT_FILE).write_text(f"{network.address[1]}\n")

@@ -278,6 +278,7 @@ class Node:
             down=self._down,
             on_ready=self._peer_ready,
             on_joined=self._peer_joined,
+            on_left=self._peer_left,
             on_told=self.finder.told,
             on_routes=self.rendezvous.told,
             on_rerouted=self._rerouted,
@@ -317,6 +318,16 @@ class Node:
         self.book.joined(peer.device, folder, role.word)
         self.finder.joined(peer, folder)
         self._met.set()
+        self._notify_soon()
+
+    def _peer_left(self, peer: Peer, folder: FolderId) -> None:
+        """It has left the folder or paused it; or it had asked for a preview, and is no member that could be away."""
+        assert peer.device is not None
+        self.book.seen(peer.device, time.time())
+        thread = self.folders.thread(folder)
+        if thread is not None and thread.status is not None and peer.device not in thread.status.behind:
+            self.book.left(peer.device, folder)
+            self._met.set()
         self._notify_soon()
 
     def _peer_ended(self, peer: Peer) -> None:

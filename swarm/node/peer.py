@@ -74,6 +74,7 @@ class Peer:
         down: Bucket | None,
         on_ready: Callable[[Peer], bool],
         on_joined: Callable[[Peer, FolderId, Role], None],
+        on_left: Callable[[Peer, FolderId], None],
         on_told: Callable[[Peer, MembersTold], None],
         on_routes: Callable[[Peer, RoutesTold], None],
         on_rerouted: Callable[[Peer], None],
@@ -92,6 +93,7 @@ class Peer:
         self._up, self._down = up, down
         self._on_ready = on_ready
         self._on_joined = on_joined
+        self._on_left = on_left
         self._on_told = on_told
         self._on_routes = on_routes
         self._on_rerouted = on_rerouted
@@ -245,7 +247,9 @@ class Peer:
             case MemberJoined(folder, role):
                 self._joined(folder, role)
             case MemberLeft(folder):
-                self._left(folder)
+                if folder in self._announced:
+                    self._left(folder)
+                    self._on_left(self, folder)
             case MembersTold():
                 self._on_told(self, event)
             case RoutesTold():

@@ -82,8 +82,7 @@ def state_of(report: FolderReport) -> tuple[str, str | None]:
     if behind:
         return "syncing", f"{', '.join(behind[:3])} {'is' if len(behind) == 1 else 'are'} not up to date yet"
     if status.local_changes:
-        count = "1 local change" if status.local_changes == 1 else f"{status.local_changes} local changes"
-        return "held", f"{count}, which this device's read-only key cannot share; swarm revert undoes them"
+        return "held", f"{held_back(status.local_changes)}; swarm revert undoes them"
     if status.put_off:
         return "in-sync", f"{status.put_off} is written to all the time, and is sent when it rests, or now and then"
     return "in-sync", report.watch or None
@@ -105,7 +104,8 @@ def missing_for(report: FolderReport, *, device: str | None, peers: int, barrier
         busy = f"{status.put_off} is written to all the time, and " if status.put_off else ""
         missing.append(f"{busy}this device is still looking at its files")
     if status.need_files:
-        missing.append(f"this device needs {_files(status.need_files)}")
+        path, why = status.troubles[0] if status.troubles else ("", "")
+        missing.append(f"this device needs {_files(status.need_files)}{f' ({_shown(path)}: {why})' if why else ''}")
     for member in status.members:
         if not member.identical:
             needs = f"needs {_files(member.need_files)}" if member.need_files else "has not confirmed the latest"
@@ -116,6 +116,22 @@ def missing_for(report: FolderReport, *, device: str | None, peers: int, barrier
     if len(names) < peers:
         missing.append(f"{len(names)} of {peers} members are connected")
     return missing
+
+
+def held_back(count: int, whose: str = "this device's") -> str:
+    """What local changes are."""
+    return f"{count} local change{'' if count == 1 else 's'}, which {whose} read-only key cannot share"
+
+
+def differing(report: FolderReport) -> list[str]:
+    """Where all that is shared has arrived, of this device and of members: whose files differ all the same, a sentence
+    each."""
+    status = report.status
+    if status is None:
+        return []
+    own = [f"{report.name} has {held_back(status.local_changes)}"] if status.local_changes else []
+    members = [member for member in status.members if member.local_changes]
+    return own + [f"{member.name} has {held_back(member.local_changes, 'its')}" for member in members]
 
 
 def has_member(report: FolderReport, wanted: str) -> bool:
@@ -175,6 +191,7 @@ def _peer_objects(report: FolderReport) -> list[dict[str, Any]]:
                 "in_sync": member is not None and member.identical,
                 "need_files": member.need_files if member else 0,
                 "need_bytes": member.need_bytes if member else 0,
+                "local_changes": member.local_changes if member else 0,
                 "behind": 0 if member is not None and member.identical else behind.get(device),
                 "route": connection.route if connection else None,
                 "via": connection.via if connection else None,

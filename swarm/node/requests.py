@@ -26,7 +26,7 @@ from swarm.node.checkup import checkup
 from swarm.node.history_requests import HistoryRequests
 from swarm.node.place import checked_root, join_root, make_root, marker_of, move_root
 from swarm.node.relay_requests import RelayRequests
-from swarm.node.report import Connection, FolderReport, folder_object, has_member, missing_for
+from swarm.node.report import Connection, FolderReport, differing, folder_object, has_member, missing_for
 from swarm.sync.events import Barrier, ScanWanted
 
 if TYPE_CHECKING:
@@ -363,7 +363,7 @@ class Requests:
                         while folder.thread is thread and self._node.folders.known.get(folder.keys.folder_id) is folder:
                             missing = missing_for(self._report(folder), device=device, peers=peers, barrier=barrier)
                             if thread is not None and not missing:
-                                return Waited(True, ())
+                                return Waited(True, tuple(differing(self._report(folder))))
                             await self._changed_or_hurried(thread)
         except TimeoutError:
             return Waited(False, tuple(missing))

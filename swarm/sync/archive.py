@@ -2,25 +2,28 @@
 
 A database that is new, or an old copy, knows nothing of the files that an earlier one had moved to history. The bytes
 of a version may be there and nowhere else. So history is read through once, one file after the other, when the folder
-itself has been; an interruption begins it anew. Pure.
+itself has been; an interruption begins it anew. Of a run that ended before it could note where it had put things, only
+what may be of the paths in doubt is read. Pure.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from swarm.ids import Kind, join_path
+from swarm.ids import Kind, join_path, name_of, parent_of
 from swarm.sync.events import Hash, Scan
 from swarm.sync.files import HISTORY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from swarm.sync.events import Effect, Hashed, Scanned
     from swarm.sync.files import Stat
     from swarm.sync.store import Store
 
-_UNREAD = "history unread"  # the name of a value in the store
+_UNREAD = "history unread"  # the name of a value in the store: _ALL, or paths, each with NUL before it
+_ALL = b"1"
+STEM = 32  # characters of a name that are sure to be in that of its file in history, however long it is
 
 
 class Archive:
@@ -32,6 +35,7 @@ class Archive:
         self._directories: list[str] = []
         self._files: list[tuple[str, Stat]] = []
         self._reading = False
+        self._beginnings: dict[str, tuple[str, ...]] = {}  # directory -> of the names that count there; else all do
 
     @staticmethod
     def has(path: str) -> bool:
@@ -40,8 +44,15 @@ class Archive:
 
     def distrust(self) -> None:
         """The database does not know what is in history."""
-        self.store.put(_UNREAD, b"1")
+        self.store.put(_UNREAD, _ALL)
         self._reading = False
+
+    def doubt(self, paths: Iterable[str]) -> None:
+        """What was at these paths may be in history, and the database would not know."""
+        known = self.store.get(_UNREAD) or b""
+        if known != _ALL:
+            doubted = {*known.decode().split("\0"), *paths} - {""}
+            self.store.put(_UNREAD, "".join("\0" + path for path in sorted(doubted)).encode() or None)
 
     def interrupt(self) -> None:
         """The disk is away."""
@@ -49,13 +60,22 @@ class Archive:
 
     def tick(self) -> None:
         """The folder itself was read: begins, if there is anything to do."""
-        if not self._reading and self.store.get(_UNREAD) is not None:
-            self._reading = True
-            self._directories, self._files = [HISTORY], []
-            self._next()
+        if self._reading or (unread := self.store.get(_UNREAD)) is None:
+            return
+        self._reading = True
+        self._directories, self._files, self._beginnings = [HISTORY], [], {}
+        if unread != _ALL:
+            for path in unread.decode().split("\0")[1:]:
+                directory = join_path(HISTORY, parent_of(path)).rstrip("/")
+                self._beginnings[directory] = (*self._beginnings.get(directory, ()), _beginning(path))
+            self._directories = sorted(self._beginnings)
+        self._next()
 
     def scanned(self, event: Scanned) -> None:
+        beginnings = self._beginnings.get(event.directory)
         for name, stat in sorted(event.entries.items()):
+            if beginnings is not None and not ("~" in name and name.startswith(beginnings)):
+                continue
             path = join_path(event.directory, name)
             if stat.kind is Kind.DIRECTORY:
                 self._directories.append(path)
@@ -83,3 +103,9 @@ class Archive:
         else:
             self.store.put(_UNREAD, None)
             self._reading = False
+
+
+def _beginning(path: str) -> str:
+    """How the names in history of what was at `path` begin: the rest of one may be cut, or comes behind the time."""
+    name = name_of(path)
+    return (name.rpartition(".")[0] or name)[:STEM]

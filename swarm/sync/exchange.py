@@ -57,6 +57,7 @@ class Progress:
     need_files: int
     need_bytes: int
     settled: bool
+    local_changes: int
 
 
 class Exchange:
@@ -176,6 +177,7 @@ class Exchange:
         told = self.gossip.peers[peer]
         told.live_root, told.tombstone_root = state.live_root, state.tombstone_root
         told.need_files, told.need_bytes, told.settled = state.need_files, state.need_bytes, state.settled
+        told.local_changes = state.local_changes
 
     def _introduce(self, message: Introduce) -> None:
         for raw in message.introductions:
@@ -313,6 +315,7 @@ class Exchange:
             progress.need_bytes,
             progress.settled,
             resend=False,
+            local_changes=progress.local_changes,
         )
         for peer in self.gossip.peers:
             self._speak_state(peer, state, now)
@@ -378,4 +381,5 @@ def _news(before: State, now: State) -> bool:
         or before.tombstone_root != now.tombstone_root
         or (before.need_files == 0) != (now.need_files == 0)
         or (before.settled != now.settled and min(before.need_files, now.need_files) < MUCH)
+        or (before.local_changes == 0) != (now.local_changes == 0)
     )

@@ -100,6 +100,7 @@ class MemberStatus:
     identical: bool
     need_files: int
     need_bytes: int
+    local_changes: int = 0  # that its user made, and that a reader cannot share
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +210,7 @@ class Folder:
         self.archive = Archive(store, out=self._emit)
         if fresh or identity.cloned:
             self.archive.distrust()
+        self.archive.doubt(self.intents.doubted)
         self.ledger.count_all()
         for path, _ in store.locals_below(""):
             self.planner.touch(path)
@@ -412,7 +414,7 @@ class Folder:
 
     def _progress(self) -> Progress:
         settled = self.observer.settled and self.observer.first_walk_done and not self.observer.holding
-        return Progress(self.planner.need_files, self._need_bytes(), settled and not self.health)
+        return Progress(self.planner.need_files, self._need_bytes(), settled and not self.health, len(self.changes))
 
     def _need_bytes(self) -> int:
         """Of all that is wanted, less what is in temps already."""
@@ -421,7 +423,8 @@ class Folder:
     def _member_status(self, peer: DeviceId, member: _Member) -> MemberStatus:
         told = self.exchange.gossip.peers[peer]
         identical = self.exchange.is_identical(peer)
-        return MemberStatus(peer, member.name, member.role, identical, told.need_files, told.need_bytes)
+        needs = told.need_files, told.need_bytes
+        return MemberStatus(peer, member.name, member.role, identical, *needs, told.local_changes)
 
     def _next_due(self, now: float) -> float | None:
         times = [self.observer.next_due(), self.exchange.next_due(now)]

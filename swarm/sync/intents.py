@@ -30,6 +30,11 @@ class Intents:
         self._running: set[str] = set()
         self._changed = False
 
+    @property
+    def doubted(self) -> frozenset[str]:
+        """The paths in doubt."""
+        return frozenset(self._doubted)
+
     def looked(self, path: str) -> bool:
         """What is there was seen, and is told from now on by others. Whether it was in doubt."""
         if path not in self._doubted:

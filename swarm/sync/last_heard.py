@@ -40,7 +40,8 @@ class LastHeard:
         """
         if not state.settled:
             return
-        said = ({Origin(origin): seq for origin, seq in state.clock}, state.need_files)
+        lacks = state.need_files + state.local_changes  # of what is otherwise on its disk, it has not ours
+        said = ({Origin(origin): seq for origin, seq in state.clock}, lacks)
         if self._heard.get(peer) == said:
             return
         self._heard.pop(peer, None)

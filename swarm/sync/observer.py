@@ -300,8 +300,6 @@ class Observer:
         for path, found in self._held.take():
             self._observe(path, found, now, wall)
 
-    # -- the walk
-
     def _finish_walk(self, read: str = "") -> None:
         self._finish_first_walk(read)
         self._asked.look(bool(self._listings), self._files.waiting, self._files.reading, read)
@@ -391,7 +389,8 @@ class Observer:
 
     def _was_moved(self, path: str, stat: Stat, now: float, wall: int) -> bool:
         """A file of a directory that was renamed: the very inode, untouched, so it need not be read again."""
-        old = self._inode_left(stat.inode)
+        # Where times are coarse, another file may by now have the inode, the size and the times of one that has gone.
+        old = self._inode_left(stat.inode) if self._traits.mtime_granularity_ns <= RACY_NS else ""
         local = self.store.local(old) if old else None
         if local is None or self.holding or not unchanged(local, stat) or stat.kind is None:
             return False
@@ -401,7 +400,7 @@ class Observer:
 
     def _inode_left(self, inode: int) -> str:
         """The missing path that had this inode, or "". A rename says more than the bytes: a user wants them here."""
-        made_up = self._traits.mtime_granularity_ns > RACY_NS  # with coarse times; this one may have been given twice
+        made_up = not self._traits.modes  # FAT and its kin have neither; this one may have been given twice
         return "" if made_up else self.missing.was_at(inode) or ""
 
     def _renamed_from(self, found: Found) -> str:

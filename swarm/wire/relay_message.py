@@ -62,6 +62,8 @@ class Refusal(IntEnum):
         return _SENTENCES.get(self, "it refused")
 
 
+WANTS_TOKEN: Final = "it wants a token: swarm relay add --token-file FILE"  # of TOKEN, where none was shown
+
 _SENTENCES: Final = {
     Refusal.TOKEN: "it wants another token: swarm relay add --token-file FILE",
     Refusal.NOT_ALLOWED: "this device is not on its list",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.live.daemon import Daemon, settle
+from tests.live.daemon import Daemon, settle, until
 from tests.live.tree import contents, particulars, small_files, write
 
 if TYPE_CHECKING:
@@ -148,12 +148,16 @@ def test_two_folders_with_files_are_merged_and_nothing_is_lost(make_daemon: Make
     assert particulars(bob.folder) == untouched
     assert bob.status()["folders"] == []
     assert not list((bob.home / "folders").iterdir())
+    until(lambda: anna.report()["peers"] == [], "who only looked is no member that is away")
     bob.join(key, None, "--yes")
     settle(anna, bob)
     settle(bob, anna)
     assert set(contents(anna.folder)) == wanted
     assert particulars(bob.folder).keys() == particulars(anna.folder).keys()
     assert bob.fetched() < 200  # what only anna had: not the twenty files that both had
+    bob.run("pause", str(bob.folder))
+    [away] = until(lambda: [peer for peer in anna.report()["peers"] if not peer["connected"]], "a member that is away")
+    assert (away["name"], away["behind"]) == ("bob", 0)
 
 
 def test_a_preview_without_anybody_counts_what_is_here(make_daemon: MakeDaemon) -> None:

@@ -49,7 +49,14 @@ def test_a_reader_follows_keeps_its_own_edits_and_gives_them_up_when_told(shared
     assert sorted(report["changed_paths"]) == ["a.txt", "new.txt"]
     assert report["state"] == "held"
     assert "2 local changes" in report["why"]
-    assert "2 local changes" in reader.run("status")
+    shown = reader.run("status")
+    assert "2 local changes" in shown
+    assert "    a.txt\n    new.txt\n" in shown
+    reader.wait()  # for what is shared, and that is here
+    until(lambda: "latest on 0 of 1" in writer.run("status"), "the writer knows that files differ there")
+    assert "  two  2 changed " in writer.run("status")
+    assert writer.report()["peers"][0]["local_changes"] == 2
+    writer.wait()  # a reader keeps nobody waiting
     (writer.folder / "b.txt").write_text("goes on")
     settle_only = until(lambda: (reader.folder / "b.txt").exists(), "the writer's next file")
     assert settle_only
@@ -63,6 +70,7 @@ def test_a_reader_follows_keeps_its_own_edits_and_gives_them_up_when_told(shared
     reader.run("revert", str(reader.folder))
     settle(writer, reader)
     assert reader.report()["state"] == "in-sync"
+    until(lambda: "latest on 1 of 1" in writer.run("status"), "the writer knows that they are the same again")
     [kept] = (reader.folder / ".swarm/history").glob("a~*.txt")
     assert kept.read_text() == "mine"
 

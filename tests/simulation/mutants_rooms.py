@@ -109,6 +109,8 @@ ROOMS: tuple[tuple[str, str, str, str, str, tuple[str, ...]], ...] = (
      "            self._look_at(parent_of(path))\n            if isinstance(result.operation, MoveFile):", "            if isinstance(result.operation, MoveFile):", PLAIN),
     ("a copy knows its history", "an old copy of a database does not read what is in history", S + "folder",
      "        if fresh or identity.cloned:\n            self.archive", "        if fresh:\n            self.archive", ("database", "clones")),
+    ("a run that ended put nothing away", "does not look in history for what is in doubt", S + "folder",
+     "        self.archive.doubt(self.intents.doubted)\n", "", ("store", "crash", "everything")),
     ("history is flat", "does not read what is in history below a directory", S + "archive",
      "            if stat.kind is Kind.DIRECTORY:\n                self._directories.append(path)\n            elif", "            if", BASES),
     ("reads on while the disk is away", "leaves out of history what could not be read for a moment", S + "archive",

@@ -15,11 +15,13 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from swarm.ids import ContentId, Kind, Origin, parent_of
 from swarm.index.paths import below_git
+from swarm.sync.intents import Intents
 from swarm.sync.operation import InstallFile, InstallLink, MakeDirectory, MoveFile, Outcome, Remove, SetMetadata
 from tests.simulation.claims import Claims
 from tests.simulation.due import Due
@@ -66,6 +68,7 @@ class Watched:
 
     tree: Tree = field(default_factory=dict)  # of the user, as last looked at
     kept: frozenset[bytes] = frozenset()  # contents in history
+    displaced: frozenset[bytes] = frozenset()  # those of them that our last system call put there
     ours: Ours = (frozenset(), b"")  # what lies beside temps and history, and the marker
     seen: bool = False
     pending: str = ""  # a system call of ours that was let go, and not yet looked at
@@ -109,12 +112,14 @@ class Oracle:
     def watched(self, device: Device) -> Watched:
         return self._watched[device.name]
 
-    def cloned(self, device: Device, twin: Device) -> None:
+    def cloned(self, device: Device, twin: Device, noticed: bool = False) -> None:
         """`twin` is a copy of the machine: what a user did there and nobody has told yet, both may tell."""
         self.look(device)
         self.twins = True
-        original = self._watched[device.name]
-        self._watched[twin.name] = replace(original, signed=dict(original.signed), acted=set(), took=set())
+        self._watched[twin.name] = replace(deepcopy(self._watched[device.name]), acted=set(), took=set())
+        if not noticed:
+            self.may_double(twin.store, twin)
+            Setback(self, twin).tells_anew()
 
     def convict(self, why: str) -> None:
         raise Conviction(f"at {self.world.now - 1000:.3f}: {why}")
@@ -157,9 +162,11 @@ class Oracle:
                 self.ended.add((path, data))
                 self._takers[path, data].add(device.name)
                 watched.took.add((path, data))
-                local = device.store.local(path)
-                if device.folder is None and (local is None or local.content != self.name_of(data)):
-                    self.produced[path, data] += TWICE  # a run that ended had put it there, and no run will know of it
+                if device.folder is None and Intents(device.store).looked(path):
+                    # The run that ended had this path, and the next one cannot tell its deed from the user's: what has
+                    # gone is put there again, and what was written over is beside the new version, be it only in need.
+                    self.produced[path, data] += TWICE
+                    self.lossy |= data not in self.everywhere()
                 if data not in present:
                     self.due.pop(data, None)
                 elif "(conflict " in path and data in self.due:
@@ -193,7 +200,12 @@ class Oracle:
     def _renamed_over_its_like(self, device: Device, path: str, before: object, after: tuple[object, object]) -> None:
         """Another file with the same bytes is there: its user wants them here, whoever took away those before."""
         if before == after and isinstance(after[1], bytes):
-            self._again(path, after[1])
+            self._stated_anew(path, after[1])
+
+    def _stated_anew(self, path: str, data: bytes) -> None:
+        """It was there already, and if nobody had written it there, it is a conflict copy: now there are two of it."""
+        self.produced[path, data] = max(1, self.produced[path, data])
+        self._again(path, data)
 
     def _again(self, path: str, data: bytes) -> None:
         self.ended.discard((path, data))
@@ -230,6 +242,9 @@ class Oracle:
     def forgot(self, device: Device) -> None:
         Setback(self, device).forgot()
 
+    def killed(self, device: Device) -> None:
+        Setback(self, device).killed()
+
     @contextmanager
     def crash(self, device: Device) -> Iterator[None]:
         with Setback(self, device).crash():
@@ -240,7 +255,7 @@ class Oracle:
         for path, values in self.metadata(device).items():
             data = after[path][1]
             if isinstance(data, bytes) and before.get(path) == after[path] and metadata.get(path) != values:
-                self._again(path, data)
+                self._stated_anew(path, data)
 
     # -- devices
 
@@ -267,6 +282,7 @@ class Oracle:
         pending, watched.pending = watched.pending, ""
         old_tree, old_kept, old_ours, seen = watched.tree, watched.kept, watched.ours, watched.seen
         self.remember(device)
+        watched.displaced = watched.kept - old_kept
         if not seen:
             return
         if ours_of(device.files) != old_ours:

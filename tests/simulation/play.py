@@ -14,7 +14,7 @@ from tests.simulation import faults, users
 from tests.simulation.liar import FALSEHOODS, LIES, Liar
 from tests.simulation.oracle import Oracle
 from tests.simulation.schedule import LAST, LATER, NEWEST, TRAITS, TROUBLE_SECONDS, describe
-from tests.simulation.witness import all_of, node_at
+from tests.simulation.witness import HISTORY, all_of, node_at
 from tests.simulation.world import World
 
 if TYPE_CHECKING:
@@ -170,6 +170,7 @@ class Play:
             return
 
         def then() -> None:
+            self.oracle.killed(device)
             device.stop()
             device.wants_to_run = True
             if step.what == "power":
@@ -204,13 +205,15 @@ class Play:
         self.world.after(4.0, allow)
 
     def _allow(self, device: Device) -> None:
-        """What is still forbidden is allowed, wherever it is by now: a crash may have brought it back, or a user of
-        another device renamed it before it was allowed there."""
-        for path, (kind, _) in all_of(device.files).items():
+        """What is still forbidden is allowed, wherever it is by now: a crash may have brought it back, a user of
+        another device have renamed it before it was allowed there, or something else have taken its place."""
+        seen = all_of(device.files)
+        for path, (kind, _) in (seen | all_of(device.files, HISTORY)).items():
             node = node_at(device.files, path)
-            if kind is Kind.DIRECTORY and not node.mode & 0o400:
+            if kind in (Kind.FILE, Kind.DIRECTORY) and not node.mode & 0o400:
                 node.mode = 0o755
-                device.tell(path)
+                if path in seen:
+                    device.tell(path)
 
     def _unmount(self, device: Device, step: Step) -> None:
         if device.files._away is not None:
@@ -222,6 +225,7 @@ class Play:
             if step.what == "unplug":
                 with self.oracle.crash(device):
                     device.files.crash(self.world.rng)
+                device.files._disk.renumber(device=device.files._disk.device + 10)  # the old one is still in use
             device.mount()
             if device.wants_to_run and not device.runs:
                 device.start()
@@ -253,9 +257,7 @@ class Play:
         if len(self.world.devices) > self.schedule.devices or not device.runs or device.files._away is not None:
             return  # one is enough
         twin = self.world.clone(device)
-        self.oracle.cloned(device, twin)
-        if not noticed:
-            self.oracle.may_double(twin.store, twin)
+        self.oracle.cloned(device, twin, noticed)
         twin.start(cloned=noticed)
         self._write_back_later(twin)
 

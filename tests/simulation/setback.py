@@ -1,4 +1,4 @@
-"""Setbacks: what a crash of a disk, or the loss of a database, makes of what is owed.
+"""Setbacks: what the end of a run, a crash of a disk, or the loss of a database, makes of what is owed.
 
 To the device it is then as if its user had done what happened. The oracle must not expect more of it than it can see,
 and yet what was durable has to be there.
@@ -34,18 +34,28 @@ class Setback:
     oracle: Oracle
     device: Device
 
+    def killed(self) -> None:
+        """Its program is about to end. What our very last system call displaced was not looked at: had a user just
+        written it, it would have been put back, and the next run takes it for what was to be displaced."""
+        oracle, device = self.oracle, self.device
+        watched = oracle.watched(device)
+        displaced = watched.displaced  # by the last call but one, when the last one was let go and is never made
+        oracle.look(device)
+        if device.folder is not None and device.folder.planner.busy:
+            for data in (displaced | watched.displaced) & oracle.due.keys():
+                oracle.due[data] = Due.SOMEWHERE
+
     def forgot(self) -> None:
         """Its database was lost, or is an old copy: everything on its disk is as if written now."""
         oracle, device = self.oracle, self.device
         oracle.remember(device)
+        self.tells_anew()
         for path, (kind, data) in oracle.tree(device).items():
             if kind is not Kind.FILE or not isinstance(data, bytes):
                 continue
-            known = self._is_known_at(path)
-            if not known or self._is_told_anew(path):
-                oracle.produced[path, data] += TWICE
-            if known:
+            if self._is_known_at(path):
                 continue
+            oracle.produced[path, data] += TWICE
             if "(conflict " in path:
                 oracle.ended.add((path, data))  # it goes with what it is of
             else:
@@ -66,15 +76,19 @@ class Setback:
                 watched.removed[path] = oracle.world.now
                 watched.reappeared.pop(path, None)
 
-    def _is_told_anew(self, path: str) -> bool:
-        """Whether this database has no word that its own record of `path` was ever told. Should members know more of
-        this life than it does, that may be another record, so it is written anew: for who has superseded it meanwhile,
-        a version that nobody wrote over. No program could tell: what members have kept of it is its dot alone, which
-        stands as well for what a database that began as this one put there."""
+    def tells_anew(self) -> None:
+        """It may say again what it has no word of having told. Should members know more of this life than it does, its
+        own record there may be another one to them, so it is written anew: for who has superseded it meanwhile, a
+        version that nobody wrote over. What they have kept of it then is its dot alone, which stands as well for what
+        a database that began as this one put there."""
+        for path, (kind, data) in self.oracle.tree(self.device).items():
+            if kind is Kind.FILE and isinstance(data, bytes) and self._is_known_at(path) and self._is_untold(path):
+                self.oracle.produced[path, data] += TWICE
+
+    def _is_untold(self, path: str) -> bool:
         device = self.device
         local, incarnation = device.store.local(path), device.store.get("incarnation")
-        assert local is not None
-        if incarnation is None:
+        if local is None or incarnation is None:
             return False
         origin = origin_of(device.id, int.from_bytes(incarnation, "big"))
         known = [int.from_bytes(device.store.get(name) or b"", "big") for name in ("told", "confirmed")]

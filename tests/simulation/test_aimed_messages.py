@@ -212,7 +212,6 @@ def test_of_two_machines_with_one_identity_one_takes_a_life_of_its_own() -> None
     twin = world.clone(one)
     assert world.oracle is not None
     world.oracle.cloned(one, twin)
-    world.oracle.may_double(twin.store, twin)
     twin.start()
     assert one.folder is not None
     life, seq = one.folder.ledger.origin, one.folder.ledger.seq
@@ -237,7 +236,6 @@ def test_two_machines_with_one_identity_that_told_different_members_find_out_by_
     twin = world.clone(one)
     assert world.oracle is not None
     world.oracle.cloned(one, twin)
-    world.oracle.may_double(twin.store, twin)
     assert one.folder is not None
     life = one.folder.ledger.origin
     for here, there in ((one, third), (twin, fourth), (third, fourth)):

@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from swarm.ids import Kind
-from tests.simulation.scenario import ahead, devices, join, judge, part
+from swarm.sync.files import Traits
+from tests.simulation import users
+from tests.simulation.scenario import TEMPS, ahead, devices, join, judge, part
+from tests.simulation.witness import all_of
 
 if TYPE_CHECKING:
     from tests.simulation.device import Device
@@ -100,6 +103,33 @@ def test_a_file_that_gave_way_to_a_directory_in_a_run_that_ended_is_still_a_conf
     assert one.contents() == [b"in a directory", b"of the first"]
 
 
+def test_what_a_run_that_ended_had_put_into_history_and_nobody_else_has_can_be_had() -> None:
+    """Its own database does not know where it is, and everybody would wait for it for ever."""
+    world, [one, other] = devices()
+    one.mkdir("d")
+    world.settle()
+    part(one, other)
+    one.write("d/a.txt", b"of the first")
+    other.mkdir("d/a.txt")
+    other.write("d/a.txt/x", b"in a directory")
+    world.run(5.0)
+    world.network.lost_lanes = 1.0
+
+    def then() -> None:
+        one.stop()
+        with one.files.as_user():
+            for temp in list(all_of(one.files, TEMPS.rstrip("/"))):
+                one.files.remove(temp)  # with the power: nobody had made its name durable
+        world.after(1.0, one.start)
+
+    ahead(one, "rename_noreplace", lambda: one.power_cut(then), TEMPS, after="rename")
+    join(one, other)
+    world.run(5.0)
+    assert other.contents() == [b"in a directory"]
+    judge(world)
+    assert other.contents() == [b"in a directory", b"of the first"]
+
+
 def test_a_conflict_copy_that_its_user_gives_the_old_name_is_not_deleted() -> None:
     """The name is free for a moment, before the directory comes. It was taken for the loser still being there; and the
     copy, which had gone, for deleted."""
@@ -121,7 +151,15 @@ def test_a_conflict_copy_that_its_user_gives_the_old_name_is_not_deleted() -> No
 
 def test_a_rename_to_where_the_same_bytes_were_a_moment_ago_is_a_version() -> None:
     """All is as it was there, but for the inode. The deletion of what was there before took it away."""
-    world, [one, other] = devices()
+    _rename_to_where_the_same_bytes_were(Traits())
+
+
+def test_a_rename_to_where_the_same_bytes_were_is_a_version_where_times_are_coarse() -> None:
+    _rename_to_where_the_same_bytes_were(Traits(mtime_granularity_ns=1_000_000_000))
+
+
+def _rename_to_where_the_same_bytes_were(traits: Traits) -> None:
+    world, [one, other] = devices(traits=traits)
     one.write("a", b"first")
     world.settle()
     part(one, other)
@@ -136,3 +174,23 @@ def test_a_rename_to_where_the_same_bytes_were_a_moment_ago_is_a_version() -> No
     other.rename("b", "a")
     judge(world)
     assert {path: data for path, (_, data) in one.tree().items()} == {"a": b"first"}
+
+
+def test_a_conflict_copy_that_one_touches_while_another_edits_it_stays_beside_the_edit() -> None:
+    """Nobody had written it at that name: the version that says its new time is the first one there."""
+    world, [one, other] = devices()
+    one.write("a", b"first")
+    world.settle()
+    part(one, other)
+    one.write("a", b"of the one")
+    other.write("a", b"of the other")
+    world.run(2.0)
+    join(one, other)
+    world.settle()
+    [copy] = one.tree().keys() - {"a"}
+    lost = one.read(copy)
+    part(one, other)
+    users.touch(other, copy)
+    one.write(copy, b"edited")
+    judge(world)
+    assert {b"edited", lost} < set(one.contents())

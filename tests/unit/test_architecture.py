@@ -16,6 +16,7 @@ RELAY = ROOT.parent / "relay"
 # Lower rooms first; rooms on one shelf may not import each other, but for those named in SAME_SHELF.
 SHELVES: list[set[str]] = [
     {"ids", "errors", "config", ""},
+    {"interrupt"},
     {"keys"},
     {"index", "content"},
     {"wire"},
@@ -77,7 +78,7 @@ RELAY_SHELLS = {
     "streams.py",
     "udp.py",
 }
-RELAY_USES = {"ids", "errors", "config", "keys", "wire", "net", "discovery", "disk", ""}
+RELAY_USES = {"interrupt", "ids", "errors", "config", "keys", "wire", "net", "discovery", "disk", ""}
 PURE_IN_NET = "swarm.net.admission."  # what counts as one address
 
 

@@ -56,6 +56,46 @@ def test_a_disk_that_went_away_is_read_again_from_the_beginning() -> None:
     assert effects == [Scan(HISTORY), Scan(HISTORY)]
 
 
+def test_of_paths_in_doubt_it_reads_only_what_may_have_been_there() -> None:
+    it, store, effects = archive()
+    it.doubt([])
+    it.tick()
+    assert effects == []
+    long = "n" * 200
+    it.doubt(["d/a.txt", f"d/{long}", ".rc"])
+    it = Archive(store, out=effects.append)  # the run ends before it begins
+    it.doubt(["e"])
+    it.tick()
+    assert effects == [Scan(f"{HISTORY}/d")]
+    others = {"a.txt": FILE, "b~1~2.txt": FILE, "a~": DIRECTORY}
+    it.scanned(Scanned(f"{HISTORY}/d", others | {"a~1~2.txt": FILE, f"{'n' * 190}~1~2": FILE}))
+    assert effects[1:] == [Hash(f"{HISTORY}/d/{'n' * 190}~1~2", FILE)]
+    it.failed()
+    it.failed()
+    assert effects[2:] == [Hash(f"{HISTORY}/d/a~1~2.txt", FILE), Scan(f"{HISTORY}/d/a~")]
+    it.scanned(Scanned(f"{HISTORY}/d/a~", {"whatever": FILE}))
+    it.failed()
+    assert effects[4:] == [Hash(f"{HISTORY}/d/a~/whatever", FILE), Scan(HISTORY)]
+    it.scanned(Scanned(HISTORY, {"e~1~2": FILE, ".rc~1~2": FILE, "f~1~2": FILE}))
+    it.failed()
+    it.failed()
+    assert {effect.path for effect in effects[6:] if isinstance(effect, Hash)} == {
+        f"{HISTORY}/e~1~2",
+        f"{HISTORY}/.rc~1~2",
+    }
+    it.tick()
+    assert len(effects) == 8
+
+
+def test_what_is_in_doubt_adds_nothing_where_all_is_to_be_read() -> None:
+    it, _, effects = archive()
+    it.distrust()
+    it.doubt(["a"])
+    it.tick()
+    it.scanned(Scanned(HISTORY, {"b~1~2": FILE}))
+    assert effects == [Scan(HISTORY), Hash(f"{HISTORY}/b~1~2", FILE)]
+
+
 def test_it_is_told_of_history_and_of_nothing_else() -> None:
     assert Archive.has(HISTORY)
     assert Archive.has(f"{HISTORY}/a")

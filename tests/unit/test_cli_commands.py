@@ -228,11 +228,15 @@ def test_wait_names_what_is_missing_and_exits_4(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     fake = daemon(
-        wait=[{"done": False, "missing": ["bob lacks 3 files", "nas is away"]}, {"done": True, "missing": []}]
+        wait=[
+            {"done": False, "missing": ["bob lacks 3 files", "nas is away"]},
+            {"done": True, "missing": ["nas has 1 local change"]},
+        ]
     )
     assert main.main(["wait", "--timeout", "1.5", "--on", "bob", "--peers", "2"]) == 4
     assert "not identical yet: bob lacks 3 files; nas is away" in capsys.readouterr().err
     assert main.main(["wait"]) == 0
+    assert capsys.readouterr().err == "nas has 1 local change\n", "it is done, and nas has something else besides"
     limited, unlimited = (arguments for _, arguments in fake.calls)
     assert limited["deadline"] > limited["timeout"] == 1.5
     assert (limited["on"], limited["peers"]) == ("bob", 2)

@@ -111,6 +111,26 @@ def test_a_copy_that_only_reads_says_so() -> None:
     assert shown(folder(role="read"))[1:] == ["  read-only: what is changed here stays here"]
 
 
+def test_a_copy_with_changes_of_its_own_is_not_called_identical() -> None:
+    lines = shown(folder(peers=[member("nas", role="read", local_changes=1200), member("vps")]))
+    assert lines[0].endswith("latest on 1 of 2")
+    assert lines[1:] == ["  nas  1,200 changed  direct  0.4 ms", "  vps  identical      direct  0.4 ms"]
+
+
+def test_local_changes_are_named_the_first_of_them() -> None:
+    lines = shown(
+        folder(role="read", state="held", why="4 made here", local_changes=4, changed_paths=[*"\x1bbcd"], conflicts=1)
+    )
+    assert lines[2:] == [
+        "  held: 4 made here",
+        "    \N{REPLACEMENT CHARACTER}",
+        "    b",
+        "    c",
+        "    … swarm status --json lists more",
+        "  1 conflict",
+    ]
+
+
 def test_who_is_away_and_had_everything_has_the_latest() -> None:
     away = {"connected": False, "in_sync": False, "route": None, "rtt_ms": None}
     lines = shown(folder(peers=[member("a", **away, behind=0), member("b", need_files=1200, behind=3, in_sync=False)]))

@@ -8,6 +8,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -330,8 +331,15 @@ def test_small_files_are_read_to_a_limit_and_never_through_a_link(tmp_path: Path
 # -- the socket
 
 
-def test_a_long_home_has_its_socket_elsewhere_and_says_where(tmp_path: Path) -> None:
-    runtime = tmp_path / "run"
+@pytest.fixture
+def brief() -> Iterator[Path]:
+    """A directory that a socket fits into, unlike some that tests are given."""
+    with tempfile.TemporaryDirectory(prefix="sw", dir="/tmp") as made:
+        yield Path(made)
+
+
+def test_a_long_home_has_its_socket_elsewhere_and_says_where(tmp_path: Path, brief: Path) -> None:
+    runtime = brief / "run"
     runtime.mkdir()
     long = tmp_path / ("h" * SOCKET_PATH_BYTES)
     opened = Home.open(long, {"XDG_RUNTIME_DIR": str(runtime)})
@@ -359,9 +367,9 @@ def test_without_a_usable_runtime_directory_the_socket_is_in_tmp(tmp_path: Path,
 
 @pytest.mark.parametrize("trap", ["open", "link", "file", "foreign"])
 def test_a_directory_that_may_be_somebody_elses_is_refused(
-    tmp_path: Path, trap: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, brief: Path, trap: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    runtime = tmp_path / "run"
+    runtime = brief / "run"
     runtime.mkdir()
     environ = {"XDG_RUNTIME_DIR": str(runtime)}
     long = tmp_path / ("h" * SOCKET_PATH_BYTES)

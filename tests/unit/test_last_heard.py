@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from swarm.ids import DeviceId, Origin
 from swarm.sync import last_heard
 from swarm.sync.last_heard import MAX_MEMBERS, LastHeard
@@ -35,6 +37,12 @@ def test_who_has_not_looked_at_its_disk_yet_is_not_called_identical() -> None:
     heard.heard(NAS, state(one=8))
     heard.heard(NAS, state(settled=False, one=10))
     assert heard.behind({ONE: 10}) == {NAS: 2}
+
+
+def test_a_reader_that_changed_files_is_not_called_identical_while_it_is_away() -> None:
+    heard = LastHeard(MemoryStore())
+    heard.heard(NAS, replace(state(1, one=10), local_changes=2))
+    assert heard.behind({ONE: 10}) == {NAS: 3}
 
 
 def test_it_is_remembered_over_a_restart() -> None:

@@ -69,6 +69,7 @@ def test_a_member_that_speaks_faster_than_a_folder_hears_has_to_wait() -> None:
             down=None,
             on_ready=lambda _: True,
             on_joined=nobody,
+            on_left=nobody,
             on_told=nobody,
             on_routes=nobody,
             on_rerouted=nobody,

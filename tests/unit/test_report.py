@@ -11,7 +11,7 @@ from swarm.keys.chain import FolderKeys
 from swarm.keys.device import DeviceKey
 from swarm.keys.role import Role
 from swarm.node.address_book import Acquaintance
-from swarm.node.report import FolderReport, folder_object, has_member, missing_for
+from swarm.node.report import FolderReport, differing, folder_object, has_member, missing_for
 from swarm.sync.files import Traits
 from swarm.sync.folder import Folder, FolderStatus, Identity, MemberStatus
 from swarm.sync.memory_store import MemoryStore
@@ -40,6 +40,22 @@ def test_who_is_away_is_behind_by_what_it_lacked_when_it_was_last_heard() -> Non
     peers = {peer["name"]: peer for peer in told(status(members=(nas,), behind={NAS: 3, LAPTOP: 14}))["peers"]}
     assert (peers["nas"]["in_sync"], peers["nas"]["behind"]) == (True, 0)
     assert (peers["laptop"]["in_sync"], peers["laptop"]["behind"]) == (False, 14)
+
+
+def test_a_reader_with_changes_of_its_own_is_named_and_keeps_nobody_waiting() -> None:
+    nas = MemberStatus(NAS, "nas", Role.READ, identical=True, need_files=0, need_bytes=0, local_changes=2)
+    report = FolderReport(FOLDER, "Docs", "/d", "write", status(members=(nas,)), None, "", {}, {})
+    assert missing_for(report, device=None, peers=1, barrier=0) == []
+    assert differing(report) == ["nas has 2 local changes, which its read-only key cannot share"]
+    assert folder_object(report)["peers"][0]["local_changes"] == 2
+
+
+def test_who_waits_is_told_why_a_file_does_not_come() -> None:
+    stuck = status(need_files=2, troubles=(("b\udcff", "The disk is full."), ("c", "later")))
+    report = FolderReport(FOLDER, "Docs", "/d", "write", stuck, None, "", {}, {})
+    assert missing_for(report, device=None, peers=0, barrier=0) == [
+        "this device needs 2 files (b\\xff: The disk is full.)"
+    ]
 
 
 def test_of_whom_nothing_was_heard_nothing_is_said() -> None:

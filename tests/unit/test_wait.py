@@ -99,6 +99,20 @@ def test_a_wait_is_over_when_its_barrier_was_reached() -> None:
     asyncio.run(story())
 
 
+def test_local_changes_are_told_to_who_waits_and_keep_nobody_waiting() -> None:
+    async def story() -> None:
+        world = World()
+        world.thread.status = replace(world.thread.status, local_changes=1)
+        waiting = await world.began()
+        world.thread.reach()
+        await world.change()
+        waited = await waiting
+        assert waited.done
+        assert waited.missing == ("Docs has 1 local change, which this device's read-only key cannot share",)
+
+    asyncio.run(story())
+
+
 def test_a_wait_goes_on_with_the_thread_that_comes_after_a_pause() -> None:
     async def story() -> None:
         world = World()
