@@ -13,6 +13,8 @@ from itertools import groupby
 from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any
 
+from blake3 import blake3
+
 from swarm.disk.machine import machine_id
 from swarm.disk.sqlite_file import CACHE_BYTES, CorruptDatabase, SqliteFile
 from swarm.disk.trie_table import TrieTable
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["CorruptDatabase", "SqliteStore", "fingerprint", "set_aside"]
 
 MAX_REGISTERS = 8192  # kept in memory: about 12 MB
+MAX_LOCALS = 8192  # entries of the local tree kept in memory: about 8 MB
+MAX_ALIVE = 8192  # directories of which is known whether something below them lives: about 2 MB
 _ABOVE_ALL_TEXT = b""  # SQLite sorts every BLOB after every text
 _LOCAL = "kind, size, mode, mtime_ns, ctime_ns, inode, content, target, installed, copy_of"
 _ENTRY = struct.Struct(">16sQ")  # of a context: origin, seq
@@ -49,7 +53,11 @@ class SqliteStore:
         self._file = SqliteFile(path, cache_bytes)
         self.live_trie = TrieTable(self._file, "live")
         self.tombstone_trie = TrieTable(self._file, "tombstone")
-        self._registers: dict[PathKey, tuple[Record, ...]] = {}  # read or written lately
+        # Read or written lately. A step looks at one path many times: asking SQLite each time was half of its work.
+        self._registers: dict[PathKey, tuple[Record, ...]] = {}
+        self._locals: dict[str, Local | None] = {}
+        self._alive: dict[str, bool] = {}  # by directory: see live_below
+        self._claimed: bool | None = None  # whether there is any claim; None: to be asked
 
     # -- transactions
 
@@ -62,6 +70,9 @@ class SqliteStore:
         self.live_trie.forget()
         self.tombstone_trie.forget()
         self._registers.clear()
+        self._locals.clear()
+        self._alive.clear()
+        self._claimed = None
         self._file.rollback()
 
     def checkpoint(self) -> None:
@@ -114,8 +125,11 @@ class SqliteStore:
         self._registers[key] = register
 
     def put_register(self, key: PathKey, records: Sequence[Record]) -> None:
+        before = self.register(key)
         self._registers.pop(key, None)
-        self._file.change("DELETE FROM record WHERE key = ?", (key,))
+        self._note_life(before, records)
+        if before:
+            self._file.change("DELETE FROM record WHERE key = ?", (key,))
         self._remember(key, tuple(sorted(records, key=_in_order)))
         for record in records:
             self._file.change(
@@ -145,12 +159,41 @@ class SqliteStore:
         )
         return [_record(raw, body) for raw, body in rows]
 
+    def signed_after(self, origin: Origin, after: int, limit: int) -> list[tuple[int, bytes]]:
+        rows = self._file.all(
+            "SELECT seq, raw, hash FROM record WHERE origin = ? AND seq > ? ORDER BY seq, hash LIMIT ?",
+            (origin, after, limit),
+        )
+        if any(blake3(raw).digest() != digest for _, raw, digest in rows):
+            raise CorruptDatabase("the database holds a damaged record")
+        return [(seq, raw) for seq, raw, _ in rows]
+
     def highest_seq(self, origin: Origin) -> int:
         row = self._file.one("SELECT max(seq) FROM record WHERE origin = ?", (origin,))
         return row[0] or 0
 
     def live_below(self, path: str) -> bool:
-        return bool(self.paths_below(path, 1))
+        known = self._alive.get(path)
+        if known is None:
+            known = bool(self.paths_below(path, 1))
+            if len(self._alive) >= MAX_ALIVE:
+                self._alive.clear()
+            self._alive[path] = known
+        return known
+
+    def _note_life(self, before: Sequence[Record], after: Sequence[Record]) -> None:
+        """A register changes: what is known of the directories above it."""
+        lives = any(not record.tombstone for record in after)
+        if lives == any(not record.tombstone for record in before):
+            return
+        directory = (after or before)[0].path
+        while directory:
+            directory = parent_of(directory)
+            if directory in self._alive:
+                if lives:
+                    self._alive[directory] = True
+                else:
+                    del self._alive[directory]  # something else in it may live
 
     def paths_below(self, path: str, limit: int) -> list[str]:
         rows = self._file.all(
@@ -163,22 +206,37 @@ class SqliteStore:
     # -- the names of conflict copies
 
     def claimant(self, name: str) -> str | None:
+        if self._claimed is None:
+            self._claimed = self._file.one("SELECT 1 FROM claim LIMIT 1") is not None
+        if not self._claimed:
+            return None
         row = self._file.one("SELECT source FROM claim WHERE name = ?", (name,))
         return row[0] if row else None
 
     def set_claims(self, source: str, names: Sequence[str]) -> None:
+        self._claimed = None
         self._file.change("DELETE FROM claim WHERE source = ?", (source,))
         self._file.change_many("INSERT OR REPLACE INTO claim VALUES (?, ?)", [(name, source) for name in names])
 
     # -- the local tree
 
     def local(self, path: str) -> Local | None:
+        if path in self._locals:
+            return self._locals[path]
         row = self._file.one(f"SELECT {_LOCAL} FROM local WHERE path = ?", (path,))
-        return _local(row) if row else None
+        return self._remember_local(path, _local(row) if row else None)
+
+    def _remember_local(self, path: str, local: Local | None) -> Local | None:
+        if len(self._locals) >= MAX_LOCALS:
+            self._locals.clear()
+        self._locals[path] = local
+        return local
 
     def put_local(self, path: str, local: Local | None) -> None:
+        self._locals.pop(path, None)
         if local is None:
             self._file.change("DELETE FROM local WHERE path = ?", (path,))
+            self._remember_local(path, None)
             return
         self._file.change(
             "INSERT OR REPLACE INTO local VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -197,6 +255,7 @@ class SqliteStore:
                 local.copy_of,
             ),
         )
+        self._remember_local(path, local)
 
     def locals_in(self, directory: str) -> dict[str, Local]:
         rows = self._file.all(f"SELECT path, {_LOCAL} FROM local WHERE parent = ?", (directory,))

@@ -2,7 +2,7 @@
 at any moment loses nothing.
 
     1  every temp gets its owner, attributes, mode and mtime, and is checked for its size (see finisher.py);
-    2  all of them are made durable, by one syncfs where they are many;
+    2  all of them are made durable, by one syncfs where they are many; so is room in history where much is moved;
     3  in the plan's order, each operation's visible step (see placement.py, which says why it is safe);
     4  the directories concerned are made durable, each once;
     5  only now results say DONE, with the stat that was achieved (FAT and HFS+ round what they are told).
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from swarm.sync.operation import Operation
     from swarm.sync.store import Local
 
+MANY_MOVED = 16  # files of one group: so many may leave many directories
 RACY_NS = 10_000_000  # two ticks of a slow kernel clock: a write within them may carry the mtime that was there before
 _DIRECTORY_IN_USE = (errno.ENOTEMPTY, errno.EEXIST)
 _UNABLE = "This disk cannot hold the file's permissions or its time. The content is in sync."
@@ -100,6 +101,9 @@ class _Group:
 
     def run(self, operations: tuple[Operation, ...]) -> tuple[Result, ...]:
         made = Finisher(self.files).make_all(operations)
+        moved = [operation.source for operation in operations if isinstance(operation, MoveFile)]
+        if len(moved) >= MANY_MOVED:
+            self.placement.make_room(moved)
         results: list[Result] = []
         for operation, before in zip(operations, made, strict=True):
             results.append(before if isinstance(before, Result) else self._perform(operation, before))

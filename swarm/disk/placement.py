@@ -53,12 +53,13 @@ what was written to the old name before, and one of the two would have to go whe
 from __future__ import annotations
 
 import errno
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from swarm.disk.assembler import drop, make_temp
 from swarm.disk.hasher import same_content
-from swarm.disk.history import free_place
+from swarm.disk.history import ensure_directory, free_place, history_path
 from swarm.disk.refusal import is_permanent, sentence
 from swarm.ids import Kind, parent_of
 from swarm.sync.files import Stat
@@ -164,6 +165,18 @@ class Placement:
         self._take(path, expected, place)
         self._may_be_late(path, place)
         return place
+
+    def make_room(self, paths: Iterable[str]) -> None:
+        """Makes what history needs for these to be moved, and makes it durable, once for all of them: a sync for each
+        directory that is renamed costs more than all its files. What cannot be made is told by the move itself."""
+        for directory in dict.fromkeys(parent_of(history_path(path, 0, "")) for path in paths):
+            with suppress(OSError):
+                made = ensure_directory(self.files, directory)
+                self.touched.update(dict.fromkeys(made))
+                self._unlasting |= bool(made)
+        if self._unlasting:
+            with suppress(OSError):
+                self.settle()
 
     def move(self, source: str, path: str, expected: Local) -> None:
         """Renames the file expected at `source` to where nothing is."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from swarm.disk import hasher
 from swarm.disk.assembler import drop
-from swarm.disk.placement import Placement, Raced, Refused, copy
+from swarm.disk.placement import SYNC_ALL_FROM, Placement, Raced, Refused, Unseen, copy
 from swarm.disk.refusal import sentence
 from swarm.errors import EXIT_FAILED, EXIT_USAGE, UserError
 from swarm.ids import Kind, parent_of
@@ -20,7 +20,7 @@ from swarm.sync.files import OURS
 from swarm.sync.store import Local
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from swarm.disk.versions import Version
     from swarm.sync.files import FileSystem, Stat
@@ -30,11 +30,31 @@ DIRECTORY_MODE = 0o755  # of directories that are gone
 
 def restore(files: FileSystem, version: Version, path: str, chunk_key: bytes, now_ns: Callable[[], int]) -> str:
     """Puts a copy of `version` at `path`. Returns where in history that is which was there, or "". Raises UserError."""
-    temp = f"{OURS}/tmp/restore-{version.id}-{now_ns():x}"
+    return restore_all(files, [(version, path)], chunk_key, now_ns)[0]
+
+
+def restore_all(
+    files: FileSystem, wanted: Sequence[tuple[Version, str]], chunk_key: bytes, now_ns: Callable[[], int]
+) -> list[str]:
+    """The same for each of a group, with one sync for all contents and one for all names. Raises UserError for the
+    first that cannot be restored; those before it are."""
+    placement = Placement(files, chunk_key, now_ns)
+    many = len(wanted) >= SYNC_ALL_FROM
+    temps: list[str] = []
+    kept: list[str] = []
+    path = wanted[0][1]  # the one of which an error speaks
     try:
-        _make(files, version, temp)
-        _make_directories(files, parent_of(path))
-        return _place(files, temp, path, Placement(files, chunk_key, now_ns))
+        for version, _ in wanted:
+            temps.append(f"{OURS}/tmp/restore-{version.id}-{now_ns():x}-{len(temps)}")
+            _make(files, version, temps[-1], durable=not many)
+        if many:
+            files.sync_all()
+        try:
+            for temp, (_, path) in zip(temps, wanted, strict=True):
+                _make_directories(files, parent_of(path))
+                kept.append(_place(files, temp, path, placement))
+        finally:
+            placement.settle()
     except (Raced, FileExistsError) as error:
         raise UserError(f"{path} changed just now; nothing was restored", "try again", EXIT_FAILED) from error
     except Refused as refusal:
@@ -46,11 +66,13 @@ def restore(files: FileSystem, version: Version, path: str, chunk_key: bytes, no
             ) from error
         raise UserError(f"{path} cannot be restored: {sentence(error)}") from error
     finally:
-        drop(files, temp)
+        for temp in temps:
+            drop(files, temp)
+    return kept
 
 
-def _make(files: FileSystem, version: Version, temp: str) -> None:
-    """The copy, with all that it shall have, durable."""
+def _make(files: FileSystem, version: Version, temp: str, durable: bool) -> None:
+    """The copy, with all that it shall have."""
     if version.stat.kind is Kind.SYMLINK:
         files.symlink(files.read_link(version.place), temp)
         return
@@ -59,7 +81,8 @@ def _make(files: FileSystem, version: Version, temp: str) -> None:
     try:
         writer.set_mode(version.stat.mode)
         writer.set_mtime(version.stat.mtime_ns)
-        writer.sync()
+        if durable:
+            writer.sync()
     finally:
         writer.close()
 
@@ -79,13 +102,13 @@ def _place(files: FileSystem, temp: str, path: str, placement: Placement) -> str
         now = files.stat(path)
     except FileNotFoundError:
         placement.fill(temp, path)
-        placement.settle()
         return ""
     if now.kind not in (Kind.FILE, Kind.SYMLINK):
         raise UserError(f"{path} is a directory now", "swarm restore --to restores to another name", EXIT_USAGE)
-    place = placement.replace(temp, files.stat(temp), path, _expected(files, path, now, placement.chunk_key))
-    placement.settle()
-    return place
+    try:
+        return placement.replace(temp, files.stat(temp), path, _expected(files, path, now, placement.chunk_key))
+    except Unseen as unseen:  # all the same, it is restored
+        return unseen.history
 
 
 def _expected(files: FileSystem, path: str, now: Stat, chunk_key: bytes) -> Local:

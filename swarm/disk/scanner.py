@@ -26,14 +26,19 @@ MAX_RULES_BYTES = 4 * MAX_TEXT + 1
 
 
 def scan(
-    files: FileSystem, directory: str, healthy: Callable[[], str], debt: Debt | None = None
+    files: FileSystem,
+    directory: str,
+    healthy: Callable[[], str],
+    debt: Debt | None = None,
+    looked: bool = False,
 ) -> Scanned | ScanFailed:
     """Lists `directory` ("" is the root). `healthy()`: "" while the folder's disk is there and ours, else a sentence.
-    `debt`: paid first, since what is listed counts as held.
+    `debt`: paid first, since what is listed counts as held. `looked`: it was found healthy a moment ago, after the
+    listing before this one; thousands are made in a row.
 
     Leaves out every spelling of our own directory, at any depth.
     """
-    if why := healthy():
+    if not looked and (why := healthy()):
         return ScanFailed(directory, False, why)
     if debt is not None and (why := debt.pay(files)):
         return ScanFailed(directory, False, why)

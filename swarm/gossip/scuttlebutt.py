@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from swarm.ids import DeviceId, Origin
 
-MAX_UNCONFIRMED = 4096  # records sent to a peer and not confirmed by its clock
+MAX_UNCONFIRMED = 8192  # records sent to a peer and not confirmed by its clock: some 4 MB
 FORWARD_DELAY = 0.5  # seconds: an author's own push, and the clock that confirms it, take less
 
 

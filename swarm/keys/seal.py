@@ -8,6 +8,8 @@ and draft-irtf-cfrg-xchacha for the cipher.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from blake3 import blake3
 from nacl.bindings import (
     crypto_aead_xchacha20poly1305_ietf_decrypt,
@@ -25,6 +27,7 @@ SEAL_OVERHEAD = NONCE_BYTES + TAG_BYTES  # bytes that sealing adds to a body
 
 _PARENT_BYTES = 3  # a directory's files are neighbours in the trie: 2^24 directories before two share a place
 _NAME_BYTES = 17
+_REMEMBERED = 8192  # path keys, 2 MB: a merge, the view and the plan ask for one path ten times within a moment
 
 
 def seal(key: bytes, outer: bytes, body: bytes) -> bytes:
@@ -45,6 +48,7 @@ def open_sealed(key: bytes, outer: bytes, sealed: bytes) -> bytes:
         raise Integrity("sealed bytes are not what was sealed") from None
 
 
+@lru_cache(_REMEMBERED)
 def path_key(key: bytes, path: str) -> PathKey:
     """20 bytes, H(parent)[:3] + H(path)[:17] with H = BLAKE3 keyed with `key` (FolderKeys.path_key) over UTF-8.
 

@@ -30,12 +30,15 @@ from swarm.sync.events import (
     MemberDown,
     MemberUp,
     Note,
+    Received,
+    Scanned,
     ScanWanted,
     Send,
     Serve,
     WakeAt,
 )
 from swarm.sync.folder import Folder, FolderStatus, Identity
+from swarm.wire.messages import Delta, Registers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -47,7 +50,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("swarm.folder")
 
-MAX_BATCH = 512  # events in one step: one commit for a burst, and an end to each step
+MAX_BATCH = 512  # events, or names and records in them, in one step: one commit for a burst, and an end to each step
 HEALTH_INTERVAL = 2.0  # seconds between two looks at a folder whose disk is away
 IDLE_CHECKPOINT = 5.0  # seconds without an event before the database's log is written back, and the disk looked at
 
@@ -294,11 +297,13 @@ class FolderThread:
                     if not idle:
                         idle = True
                         store.checkpoint()
-        while len(events) < MAX_BATCH and not self._stopping:
+        work = sum(map(_work_in, events))
+        while work < MAX_BATCH and not self._stopping:
             try:
-                self._take(self._inbox.get_nowait(), events)
+                self._take(event := self._inbox.get_nowait(), events)
             except queue.Empty:
                 break
+            work += _work_in(event)
         return events
 
     def _look_again(self, hands: Hands) -> None:
@@ -328,3 +333,15 @@ class FolderThread:
                 self._take(self._inbox.get(timeout=None if until is None else max(0.0, until - time.monotonic())), [])
             except queue.Empty:
                 return
+
+
+def _work_in(event: Event | Stop) -> int:
+    """How much of a step an event is. Members wait for what a listing of thousands of names comes to, and they begin
+    with the first half of it while we are at the second."""
+    match event:
+        case Scanned(entries=entries):
+            return 1 + len(entries)
+        case Received(message=Delta(records=records) | Registers(records=records)):
+            return 1 + len(records)
+        case _:
+            return 1

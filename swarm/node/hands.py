@@ -62,6 +62,7 @@ FIRST_TIDY = 60.0  # seconds after the folder was opened: there is more urgent w
 TIDY_INTERVAL = 3600.0  # seconds; the shortest time that retention knows
 HASH_BATCH = 16  # files that one job reads: handing over each by itself costs more than reading a small one
 HEALTH_SECONDS = 0.25  # between two looks at the folder while pieces of content are written
+LOOKED_SECONDS = 0.005  # for which the look after a listing counts as the one before the next
 VERIFY_PIECE = 64  # signatures that one thread checks in one go
 
 DiskEffect = Scan | Hash | ReadDatabase | Run | PrepareTemp | StoreChunks | StoreFiles | DropTemp | SweepTemps
@@ -86,6 +87,7 @@ class Hands:
         self._looking: Future[None] | None = None
         self._tidy_at = time.monotonic() + FIRST_TIDY
         self._looked_at = -HEALTH_SECONDS  # by the temps' thread, in the clock of time.monotonic
+        self._listed_at = -LOOKED_SECONDS  # by the scan's thread: when it looked last
 
     @property
     def away(self) -> str:
@@ -102,16 +104,19 @@ class Hands:
 
     def carry_out(self, effects: Sequence[DiskEffect]) -> None:
         hashes: list[Effect] = []
+        scans: list[Effect] = []
         for effect in effects:
             match effect:
                 case Scan():
-                    self._submit("scan", self._scan, [effect])
+                    scans.append(effect)
                 case Hash() | ReadDatabase():
                     hashes.append(effect)
                 case Run():
                     self._submit("install", self._install, [effect])
                 case PrepareTemp() | StoreChunks() | StoreFiles() | DropTemp() | SweepTemps():
                     self._submit("temps", self._temp_work, [effect])
+        if scans:
+            self._submit("scan", self._scan, scans)
         for start in range(0, len(hashes), HASH_BATCH):
             self._submit("hash", self._hash, hashes[start : start + HASH_BATCH])
 
@@ -166,7 +171,10 @@ class Hands:
 
     def _scan(self, effect: Effect) -> Event:
         assert isinstance(effect, Scan)
-        return scanner.scan(self.files, effect.directory, self.healthy, self._debt)
+        looked = not self.away and time.monotonic() < self._listed_at + LOOKED_SECONDS
+        event = scanner.scan(self.files, effect.directory, self.healthy, self._debt, looked)
+        self._listed_at = time.monotonic()
+        return event
 
     def _hash(self, effect: Effect) -> Event:
         if isinstance(effect, ReadDatabase):

@@ -12,7 +12,7 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from swarm.disk.restore import restore
+from swarm.disk.restore import restore_all
 from swarm.disk.versions import deleted, versions_of
 from swarm.errors import EXIT_FAILED, EXIT_HELD, EXIT_NOT_FOUND, EXIT_USAGE, UserError
 from swarm.ids import Kind, parent_of
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from swarm.node.shared_folder import SharedFolder
 
 REVERT_WAIT = 10.0  # seconds for the folder's version to be back; without a member online it may never be
+RESTORE_GROUP = 256  # files that share a sync, and for a moment have a copy more on the disk
 NOTICE_WAIT = 60.0  # seconds for the engine to look at what the user did last
 
 
@@ -84,16 +85,19 @@ class HistoryRequests:
         if not wanted:
             choose(versions, None, 0, _absolute(folder, within))
         rows = []
-        for chosen, place in wanted:
-            kept = await asyncio.to_thread(restore, files, chosen, place, thread.chunk_key, time.time_ns)
-            thread.post(Dirty(frozenset({parent_of(place)}), frozenset({place})))
-            rows.append(
+        for start in range(0, len(wanted), RESTORE_GROUP):
+            group = wanted[start : start + RESTORE_GROUP]
+            kept = await asyncio.to_thread(restore_all, files, group, thread.chunk_key, time.time_ns)
+            places = frozenset(place for _, place in group)
+            thread.post(Dirty(frozenset(parent_of(place) for place in places), places))
+            rows += [
                 {
                     "path": _absolute(folder, place),
                     "version": _version_object(folder, chosen),
-                    "kept": _absolute(folder, kept) if kept else None,
+                    "kept": _absolute(folder, before) if before else None,
                 }
-            )
+                for (chosen, place), before in zip(group, kept, strict=True)
+            ]
         return {"folder": folder.name, "restored": rows}
 
     async def revert(self, path: str, whole: bool) -> dict[str, Any]:

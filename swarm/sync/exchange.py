@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 DELTA_BYTES = 256 << 10  # of records in one Delta: a quarter of a frame
 DELTA_RECORDS = 512
+MUCH = 64  # files needed: a group or two of the installer's
 NEED_INTERVAL = 0.5  # seconds between two States that differ only in how much is needed
 CHECK_INTERVAL = 45.0  # seconds between two States to a member to which nothing changed
 DIFF_PAUSE = 10.0  # seconds before a second Merkle diff with the same member
@@ -318,8 +319,9 @@ class Exchange:
         )
         for peer in self.gossip.peers:
             self._speak_state(peer, state, now)
-            for missing in self.gossip.missing(peer, self.ledger.clock, self.ledger.origin, now):
-                self._send_delta(peer, missing)
+            while lacking := self.gossip.missing(peer, self.ledger.clock, self.ledger.origin, now):
+                for missing in lacking:
+                    self._send_delta(peer, missing)
 
     def _speak_state(self, peer: DeviceId, state: State, now: float) -> None:
         before = self._told.get(peer)
@@ -341,17 +343,17 @@ class Exchange:
         upto = after
         raws: list[bytes] = []
         size = 0
-        records = self.store.records_after(origin, after, DELTA_RECORDS)
-        for record in records:
-            if record.seq > ours or (raws and size + len(record.raw) > DELTA_BYTES):
+        records = self.store.signed_after(origin, after, DELTA_RECORDS)
+        for seq, raw in records:
+            if seq > ours or (raws and size + len(raw) > DELTA_BYTES):
                 break
-            raws.append(record.raw)
-            size += len(record.raw)
-            upto = record.seq
+            raws.append(raw)
+            size += len(raw)
+            upto = seq
         else:
             if len(records) < DELTA_RECORDS:
                 upto = ours
-        if len(raws) < len(records) and records[len(raws)].seq > ours:
+        if len(raws) < len(records) and records[len(raws)][0] > ours:
             upto = ours
         self._introduce_to(peer, [origin])
         self._out(Send(peer, Delta(self.keys.folder_id, origin, after, upto, tuple(raws))))
@@ -371,12 +373,13 @@ class Exchange:
 
 
 def _news(before: State, now: State) -> bool:
-    """What a member must know at once: other records, or the end (or beginning) of what is needed."""
+    """What a member must know at once: other records, the end (or beginning) of what is needed, or that all was looked
+    at; but not each time that the installer's own changes were, while much is needed."""
     return (
         before.clock != now.clock
         or before.live_root != now.live_root
         or before.tombstone_root != now.tombstone_root
         or (before.need_files == 0) != (now.need_files == 0)
-        or before.settled != now.settled
+        or (before.settled != now.settled and min(before.need_files, now.need_files) < MUCH)
         or (before.local_changes == 0) != (now.local_changes == 0)
     )

@@ -238,7 +238,7 @@ class Folder:
         if self._may_plan():
             self.planner.plan(now)
             self.fetcher.pump(now)
-            if operations := self.planner.take():
+            while operations := self.planner.take():
                 self.intents.begin(operations)
                 self._emit(Run(operations))
             self._sweep()

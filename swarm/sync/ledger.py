@@ -24,7 +24,7 @@ from swarm.keys.role import Role
 from swarm.keys.seal import path_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from swarm.index.record import Context, Record
     from swarm.index.view import Entry, Resolution
@@ -99,15 +99,13 @@ class _Before(_Registers):
         super().__init__(store, key)
         self.path = path
         self.was = was
-        self.was_live = any(not record.tombstone for record in was)
+        self.turned: set[str] = set()  # directories below which something lives now and nothing did, or the reverse
 
     def register(self, path: str) -> tuple[Record, ...]:
         return self.was if path == self.path else super().register(path)
 
     def live_below(self, path: str) -> bool:
-        if not self.path.startswith(path + "/"):
-            return super().live_below(path)
-        return self.was_live or any(other != self.path for other in self.store.paths_below(path, limit=2))
+        return super().live_below(path) != (path in self.turned)
 
 
 @dataclass(slots=True)
@@ -127,6 +125,7 @@ class Ledger:
     _hlc: int = 0
     _dirty: dict[PathKey, tuple[Record, ...]] = field(default_factory=dict)
     _clock: dict[Origin, int] = field(default_factory=dict)
+    _moved: set[Origin] = field(default_factory=set)  # whose part of the clock is not in the store yet
     _roots: tuple[bytes, bytes] = (b"", b"")
 
     def __post_init__(self) -> None:
@@ -208,7 +207,7 @@ class Ledger:
         """Every current record of `origin` up to `seq` has been taken in."""
         if seq > self._clock.get(origin, 0):
             self._clock[origin] = seq
-            self.store.set_clock(origin, seq)
+            self._moved.add(origin)
 
     def seen(self, hlc: int, wall: int) -> None:
         """A record with this hybrid clock was received; ours stays ahead of it, within reason."""
@@ -222,14 +221,15 @@ class Ledger:
         register = self.register(path)
         base = local if local is not None and not local.copy_of else None
         covered = [record for record in register if record.origin == self.origin]
-        for entry in self.resolve(path).entries:
+        for entry in self.resolve(path).entries if register else ():
             if not entry.virtual or entry.record is None or not self._may_materialise(path, entry):
                 continue
             if base is not None and version.context_covers(base.installed, entry.record.dot):
                 continue  # the winner was not here yet: this loser is what the user worked on, and its bytes are gone
             covered += [record for record in register if record.same_value(entry.record)]
             self._materialise(entry, wall)
-        self._keep_own_winner(path, value, base, wall)
+        if register:
+            self._keep_own_winner(path, value, base, wall)
         context = version.context_of(covered, base.installed if base is not None else ())
         return self._author(path, value, context, wall, moved)
 
@@ -358,14 +358,15 @@ class Ledger:
     # -- keeping all in step
 
     def _put(self, path: str, key: PathKey, was: tuple[Record, ...], register: tuple[Record, ...]) -> None:
+        before, after = _Before(self.store, self._path_key, path, was), _Registers(self.store, self._path_key)
+        lived, lives = _lives(was), _lives(register)
+        if lives and not lived:
+            before.turned.update(self._lifeless_above(path))
         self.store.put_register(key, register)
         self._dirty[key] = register
-        before, after = _Before(self.store, self._path_key, path, was), _Registers(self.store, self._path_key)
-
-        def turned(directory: str) -> bool:
-            return before.live_below(directory) != after.live_below(directory)
-
-        for source in view.affected(path, self.store.claimant, turned):
+        if lived and not lives:
+            before.turned.update(self._lifeless_above(path))
+        for source in view.affected(path, self.store.claimant, before.turned.__contains__):
             old, new = view.resolve(source, before), view.resolve(source, after)
             if old.claims != new.claims:
                 self.store.set_claims(source, new.claims)
@@ -375,8 +376,16 @@ class Ledger:
                 self.changed.update(entry.path for entry in (*old.entries, *new.entries))
         self.changed.add(path)
 
+    def _lifeless_above(self, path: str) -> Iterator[str]:
+        """The directories above `path` below which nothing lives; what is above the first other one is none."""
+        while (path := parent_of(path)) and not self.store.live_below(path):
+            yield path
+
     def seal(self) -> None:
         """Brings tries and single values up to date; called once before each commit."""
+        while self._moved:
+            origin = self._moved.pop()
+            self.store.set_clock(origin, self._clock[origin])
         if self._dirty:
             live: dict[PathKey, bytes | None] = {}
             dead: dict[PathKey, bytes | None] = {}
@@ -397,3 +406,7 @@ class Ledger:
             entries = view.resolve(register[0].path, registers).entries
             self.totals.count(entries, +1)
             self.changed.update(entry.path for entry in entries)
+
+
+def _lives(register: Iterable[Record]) -> bool:
+    return any(not record.tombstone for record in register)

@@ -23,6 +23,9 @@ class Listings:
     def __init__(self, out: Callable[[Effect], None]) -> None:
         self._out = out
         self._walking: dict[str, bool] = {}  # directories being listed; True: and all below
+        self._numbers: dict[str, int] = {}  # of those listings, in the order in which they were asked for
+        self._last = 0
+        self._taken = 0  # the number of the listing that came last
         self._again: dict[str, bool] = {}  # directories that changed while being listed
         self.closed: set[str] = set()  # files of the directory listed last of which the watcher said so, and
         self.written: set[str] = set()  # those of them that a writer closed
@@ -53,12 +56,22 @@ class Listings:
         if directory in self._walking:
             self._again[directory] = self._again.get(directory, False) or recursive
         else:
-            self._walking[directory] = recursive
+            self._last += 1
+            self._walking[directory], self._numbers[directory] = recursive, self._last
             self._out(Scan(directory))
+
+    def scan_below(self, directory: str) -> None:
+        """Lists what the listing that came last has in it, with all below. Where that was asked for after it, it is
+        made after it: listings are made in their order. So it passes nothing of what a walk is for."""
+        if self._numbers.get(directory, 0) > self._taken:
+            self._walking[directory] = True
+        else:
+            self.scan(directory, recursive=True)
 
     def listed(self, directory: str) -> bool:
         """Here is its listing; whether all below it is to be listed as well."""
         recursive = self._walking.pop(directory, False)
+        self._taken = self._numbers.pop(directory, self._last)
         self.closed, self.written = self._closed.pop(directory, set()), self._written.pop(directory, set())
         if directory in self._again:
             self.scan(directory, self._again.pop(directory))
@@ -67,6 +80,7 @@ class Listings:
     def failed(self, directory: str) -> None:
         """It could not be listed, and is not to be tried again at once."""
         self._walking.pop(directory, None)
+        self._numbers.pop(directory, None)
         self._again.pop(directory, None)
         self._closed.pop(directory, None)
         self._written.pop(directory, None)

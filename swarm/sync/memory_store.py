@@ -179,6 +179,9 @@ class MemoryStore:
             for _, digest, key in dots[first : first + limit]
         ]
 
+    def signed_after(self, origin: Origin, after: int, limit: int) -> list[tuple[int, bytes]]:
+        return [(record.seq, record.raw) for record in self.records_after(origin, after, limit)]
+
     def highest_seq(self, origin: Origin) -> int:
         dots = self._by_origin.get(origin)
         return dots[-1][0] if dots else 0

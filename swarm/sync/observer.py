@@ -147,6 +147,7 @@ class Observer:
     def removed(self, path: str) -> None:
         """We took away what was at `path`: whoever reads it now reads what a disk that folds names takes for it."""
         self._files.drop(path)
+        self.missing.forget(path)  # a listing that came before our result lacked it
 
     def dirty(self, event: Dirty) -> None:
         self._listings.dirty(event)
@@ -299,8 +300,6 @@ class Observer:
         for path, found in self._held.take():
             self._observe(path, found, now, wall)
 
-    # -- the walk
-
     def _finish_walk(self, read: str = "") -> None:
         self._finish_first_walk(read)
         self._asked.look(bool(self._listings), self._files.waiting, self._files.reading, read)
@@ -338,7 +337,7 @@ class Observer:
             if new or (local is not None and (local.mode != stat.mode or local.inode != stat.inode)):
                 self._observe(path, Found(stat, Kind.DIRECTORY, NO_CONTENT, ""), now, wall)
             if new or recursive or back or (local is not None and local.inode != stat.inode):
-                self._scan(path, recursive=True)
+                self._listings.scan_below(path)
             return
         if (local is not None and unchanged(local, stat)) or (held is not None and held.stat == stat):
             candidate = self._files.waiting.get(path)

@@ -43,7 +43,8 @@ if TYPE_CHECKING:
     from swarm.sync.ledger import Ledger
     from swarm.sync.store import Store
 
-MAX_GROUP = 256  # operations in one group: few enough to be told of progress, many enough to share one syncfs
+MAX_GROUP = 1024  # operations in one group: few enough to be told of progress, many enough to share one syncfs
+NEXT_GROUP = 256  # so many that are ready go to the installer while it is at work: neither waits for the other
 FIRST_RETRY = 0.5  # seconds; doubled each time in a row
 LAST_RETRY = 60.0
 IN_THE_WAY = "The directory that is here holds what is not synced. Move that away, and it goes on by itself."
@@ -152,8 +153,8 @@ class Planner:
                 del self._pauses[path]
 
     def take(self) -> tuple[Operation, ...]:
-        """The next group for the installer, once it has reported the last one."""
-        if self._group:
+        """The next group for the installer: once it has reported the last one, or ahead, where many are ready."""
+        if self._group > MAX_GROUP or (self._group and not self._has_many_ready()):
             return ()
         group: list[Operation] = []
         held: list[str] = []
@@ -171,8 +172,13 @@ class Planner:
         for path in held:
             if (waiting := self._needs.get(path)) is not None:
                 (self._removable if waiting.entry is None else self._ready)[path] = None
-        self._group = len(group)
+        self._group += len(group)
         return tuple(group)
+
+    def _has_many_ready(self) -> bool:
+        """Removals count only where nothing else is needed: a rename may yet want what they take away."""
+        only_removals = len(self._needs) == len(self._removable)
+        return len(self._removable if only_removals else self._ready) >= NEXT_GROUP
 
     def _next(self, held: list[str]) -> str | None:
         """A path that is ready. `held`: gets those that are ready but for what reads them."""

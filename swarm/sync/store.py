@@ -90,6 +90,10 @@ class Store(Protocol):
         """The first `limit` current records of `origin` with seq > `after`, by seq."""
         ...
 
+    def signed_after(self, origin: Origin, after: int, limit: int) -> list[tuple[int, bytes]]:
+        """The same, as they travel: seq and signed bytes."""
+        ...
+
     def highest_seq(self, origin: Origin) -> int:
         """The highest seq of any current record of `origin`; 0 where there is none."""
         ...

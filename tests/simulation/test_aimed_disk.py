@@ -278,3 +278,20 @@ def test_what_was_gathered_before_the_disk_was_away_is_looked_at_before_it_is_se
     join(one, other)
     judge(world)
     assert other.read("a") == data
+
+
+def test_a_walk_that_meets_a_listing_under_way_goes_on_below_it() -> None:
+    world, [one, other] = devices()
+    one.mkdir("d")
+    world.settle()
+
+    def unseen() -> None:
+        with one.user() as files:
+            files.write_file("d/f", b"new")
+        one.overflow()
+        one.step_now()
+
+    ahead(one, "scan", unseen)
+    one.write("top", b"x")
+    judge(world)
+    assert other.read("d/f") == b"new"

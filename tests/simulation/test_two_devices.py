@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
+from swarm.sync import planner
+from swarm.sync.events import Run
 from tests.simulation.world import World, two_devices
+
+if TYPE_CHECKING:
+    from swarm.sync.events import Effect
 
 
 def test_a_new_file_appears_on_the_other_side() -> None:
@@ -240,3 +247,47 @@ def test_the_same_seed_gives_the_same_trace() -> None:
         return world.trace
 
     assert run() == run()
+
+
+def test_a_directory_of_a_thousand_files_is_renamed_in_a_few_steps_and_messages() -> None:
+    world, one, other = two_devices()
+    for number in range(1000):
+        one.write(f"d/{number % 20}/{number}", b"%d" % number)
+    world.settle()
+    before = dict(world.network.messages)
+    assert other.folder is not None
+    fetched = other.folder.fetcher.fetched_bytes
+    one.rename("d", "e")
+    began = world.now
+    world.settle()
+    assert world.now - began < 1.5, "nobody waits for a deletion to be believed that was our own"
+    assert one.tree() == other.tree()
+    assert other.read("e/1/1") == b"1"
+    assert other.folder.fetcher.fetched_bytes == fetched
+    assert world.network.messages["State"] - before["State"] < 40
+
+
+def test_the_installer_has_the_next_group_while_it_is_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the disk waits for the database and the database for the disk, group by group."""
+    monkeypatch.setattr(planner, "MAX_GROUP", 4)
+    monkeypatch.setattr(planner, "NEXT_GROUP", 2)
+    world, one, other = two_devices()
+    world.settle()
+    waiting: list[int] = []
+    carry_out = other.pools.carry_out
+
+    def carried_out(effect: Effect, life: int) -> None:
+        carry_out(effect, life)
+        if isinstance(effect, Run):
+            waiting.append(len(other.pools._jobs["install"]))
+
+    monkeypatch.setattr(other.pools, "carry_out", carried_out)
+    for number in range(40):
+        one.mkdir(f"d{number}")
+    world.settle()
+    assert max(waiting) == 2
+    one.rename("d0", "e")
+    for number in range(1, 40):
+        one.remove(f"d{number}")
+    world.settle()
+    assert other.tree() == one.tree()

@@ -137,6 +137,7 @@ def everything(store: Store) -> list[object]:
         [store.paths_below(path, 1000) for path in ("", *PATHS)],
         [store.live_below(path) for path in ("", *PATHS)],
         [store.claimant(path) for path in (*PATHS, "copy 1", "copy 2")],
+        [store.local(path) for path in ("", *PATHS)],
         [list(store.locals_below(path)) for path in ("", *PATHS)],
         [sorted(store.locals_in(path).items(), key=lambda item: item[0]) for path in ("", *PATHS)],
         [store.locals_with(ContentId(byte * 32)) for byte in (b"c", b"d")],
@@ -226,6 +227,7 @@ def test_records_after_are_by_seq_limited_and_of_one_origin(store: Store) -> Non
         put(store, each)
     assert [r.seq for r in store.records_after(ANNA, 0, 10)] == [1, 3, 5, 7]
     assert [r.seq for r in store.records_after(ANNA, 1, 2)] == [3, 5]
+    assert store.signed_after(ANNA, 1, 2) == [(r.seq, r.raw) for r in store.records_after(ANNA, 1, 2)]
     assert store.records_after(ANNA, 7, 10) == []
     assert store.records_after(ANNA, 0, 0) == []
     assert (store.highest_seq(ANNA), store.highest_seq(BEN), store.highest_seq(Origin(b"x" * 16))) == (7, 4, 0)
@@ -612,6 +614,6 @@ def test_both_stores_answer_alike_whatever_happens(rng: random.Random, steps: li
                     real.close()
                     twin.close()
                     real = SqliteStore(name)
-        assert everything(real) == everything(twin)
+            assert everything(real) == everything(twin)  # what it remembers from here is to follow the next step
         assert everything(twin.snapshot()) == committed
         real.close()

@@ -367,6 +367,7 @@ def test_no_question_walks_through_a_table(store: SqliteStore) -> None:
     store.put_register(RECORD.key, (RECORD,))
     store.register(RECORD.key)
     store.records_after(ANNA, 0, 5)
+    store.signed_after(ANNA, 0, 5)
     store.highest_seq(ANNA)
     store.live_below("d")
     store.paths_below("", 5)
@@ -376,8 +377,8 @@ def test_no_question_walks_through_a_table(store: SqliteStore) -> None:
     store.live_trie.node("abc")
     store.set_claims("a", ["b"])
     store.claimant("b")
-    store.put_local("d/x", LOCAL)
     store.local("d/x")
+    store.put_local("d/x", LOCAL)
     store.locals_in("d")
     list(store.locals_below("d"))
     store.locals_with(LOCAL.content)
@@ -397,6 +398,7 @@ def test_no_question_walks_through_a_table(store: SqliteStore) -> None:
     assert len(plans) > 20
     walks = {step for _, step in plans if "SCAN" in step or "TEMP" in step}
     assert walks == {
+        "SCAN claim USING COVERING INDEX claim_by_source",  # whether there is one
         "SCAN record USING INDEX record_by_path",  # all registers, which is what was asked for
         "SCAN (subquery-1)",  # at most `limit` places of a chunk
         "USE TEMP B-TREE FOR RIGHT PART OF ORDER BY",  # records that share a dot
@@ -431,3 +433,22 @@ def test_a_machine_has_the_first_identifier_that_says_anything(tmp_path: Path) -
         Path(name).write_text(text)
     assert machine_id(names) == b"3d12"
     assert machine_id(names[:1])  # the host's name is better than nothing
+
+
+def test_a_damaged_record_is_not_sent(store: SqliteStore) -> None:
+    store.put_register(RECORD.key, (RECORD,))
+    assert store.signed_after(RECORD.origin, 0, 5) == [(RECORD.seq, RECORD.raw)]
+    connection(store).execute("UPDATE record SET raw = CAST(raw || x'00' AS BLOB)")
+    with pytest.raises(CorruptDatabase):
+        store.signed_after(RECORD.origin, 0, 5)
+
+
+def test_what_is_kept_in_memory_is_bounded(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "MAX_LOCALS", 3)
+    monkeypatch.setattr(database, "MAX_ALIVE", 3)
+    for number in range(10):
+        store.put_local(str(number), LOCAL)
+        store.live_below(str(number))
+        assert len(store._locals) <= 3
+        assert len(store._alive) <= 3
+    assert store.local("0") == LOCAL

@@ -18,7 +18,8 @@ from swarm.keys.device import DeviceKey
 from swarm.node import folder_thread
 from swarm.node.folder_thread import FolderThread
 from swarm.node.hands import Hands
-from swarm.sync.events import MemberDown, ScanWanted
+from swarm.sync.events import MemberDown, Scanned, ScanWanted
+from swarm.sync.files import Stat
 from swarm.sync.folder import Identity
 
 if TYPE_CHECKING:
@@ -137,3 +138,20 @@ def test_a_disk_that_is_back_is_seen_however_much_members_say_meanwhile(
         finally:
             done.set()
             member.join()
+
+
+def test_a_step_ends_after_so_many_names_though_the_listings_are_few(tmp_path: Path) -> None:
+    """Members begin with the first half of what a large directory comes to while we are at the second."""
+    running = Running(tmp_path)  # which does not run
+    listing = Scanned("d", {str(number): Stat(None, 0, 0, 0, 0, 0, 0) for number in range(200)})
+    for _ in range(7):
+        running.thread.post(listing)
+    hands = Hands(str(running.root), running.thread.identity, lambda _: None)
+    store = SqliteStore(str(tmp_path / "x.db"))
+    try:
+        steps = [len(running.thread._drain(None, hands, store)) for _ in range(3)]
+    finally:
+        store.close()
+        hands.close()
+        running._home.close()
+    assert steps == [3, 3, 1]

@@ -12,13 +12,15 @@ from swarm.disk.history import history_path
 from swarm.keys.chain import FolderKeys
 from swarm.keys.device import DeviceKey
 from swarm.node.hands import FIRST_TIDY, Hands
-from swarm.sync.events import Event, Health, HistoryDropped
+from swarm.sync.events import Event, Health, HistoryDropped, Scan, Scanned
 from swarm.sync.folder import Identity
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import pytest
+
+    from swarm.sync.files import Stat
 
 
 def test_history_is_tidied_now_and_then_and_the_engine_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,3 +74,33 @@ def test_a_copy_of_the_folder_in_its_place_is_opened_before_it_is_worked_with(tm
     finally:
         hands.close()
     assert posted.empty()
+
+
+def test_the_look_after_a_listing_is_the_one_before_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A directory that was renamed makes thousands in a row; each still has a look on either side of it."""
+    keys = FolderKeys.create(b"o" * 32)
+    marker.lay_out(str(tmp_path), keys.folder_id)
+    posted: queue.SimpleQueue[Event] = queue.SimpleQueue()
+    identity = Identity(keys, DeviceKey.create(b"d" * 32), "anna", 1, cloned=False, created=True)
+    hands = Hands(str(tmp_path), identity, posted.put)
+    happened: list[str] = []
+    healthy, list_it = hands.healthy, hands.files.scan
+
+    def look() -> str:
+        happened.append("look")
+        return healthy()
+
+    def scan(path: str) -> dict[str, Stat]:
+        happened.append("list")
+        return list_it(path)
+
+    monkeypatch.setattr(hands, "healthy", look)
+    monkeypatch.setattr(hands.files, "scan", scan)
+    monkeypatch.setattr("swarm.node.hands.LOOKED_SECONDS", 60.0)
+    try:
+        hands.carry_out([Scan(""), Scan(""), Scan("")])
+        for _ in range(3):
+            assert isinstance(posted.get(timeout=20), Scanned)
+    finally:
+        hands.close()
+    assert happened == ["look", "list", "look", "list", "look", "list", "look"]

@@ -8,7 +8,7 @@ import pytest
 
 from swarm.content.manifest import EMPTY_CONTENT
 from swarm.disk.installer import run
-from swarm.disk.placement import Late, late_writes
+from swarm.disk.placement import SYNC_ALL_FROM, Late, late_writes
 from swarm.disk.safefs import SafeFileSystem
 from swarm.ids import ContentId, Kind
 from swarm.sync.events import Run
@@ -366,3 +366,23 @@ def test_modes_are_not_asked_of_a_disk_that_has_none() -> None:
     (result,) = run(files, Run((SetMetadata("run.sh", here, 0o755, MTIME + 10**9),)), KEY, Clock()).results
     assert result.outcome is Outcome.DONE
     assert files.stat("run.sh").mtime_ns == MTIME + 10**9
+
+
+def test_files_that_leave_many_directories_make_room_in_history_for_all_with_one_sync() -> None:
+    """A sync for each directory, before the first of its files was moved, took longer than all the moves."""
+    files = memory()
+    moves = []
+    for number in range(SYNC_ALL_FROM):
+        files.write_file(f"old/{number}/f", b"%d" % number)
+        files.mkdir(f"new{number}")
+        expected = local(files, f"old/{number}/f")
+        path = f"new{number}/f"
+        moves.append(MoveFile(f"old/{number}/f", expected, path, expected.content, 0o644, expected.mtime_ns))
+    with files.as_user():
+        files.sync_all()
+    called: list[str] = []
+    files.before = lambda operation, _: called.append(operation)
+    assert {result.outcome for result in perform(files, *moves)} == {Outcome.DONE}
+    synced = [number for number, operation in enumerate(called) if "sync" in operation]
+    assert len(synced) < 8
+    assert called.index("rename") > synced[0], "a crash would take the directory in history, and the file with it"

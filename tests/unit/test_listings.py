@@ -62,3 +62,31 @@ def test_a_directory_that_cannot_be_named_is_not_listed() -> None:
     assert effects == [Scan("f")]
     listings.listed("bad-\udcff")
     assert not listings.closed
+
+
+def test_what_a_listing_has_in_it_is_not_listed_twice_where_that_was_asked_for_after_it() -> None:
+    """The watcher names a renamed directory and all below it. Listed once more for each directory above, a deep tree
+    was listed five times."""
+    effects: list[Effect] = []
+    listings = Listings(effects.append)
+    listings.dirty(Dirty(frozenset({"", "d", "d/e"}), frozenset()))
+    assert effects == [Scan(""), Scan("d"), Scan("d/e")]
+    assert not listings.listed("")
+    listings.scan_below("d")
+    assert listings.listed("d")
+    listings.scan_below("d/e")
+    assert listings.listed("d/e")
+    assert effects == [Scan(""), Scan("d"), Scan("d/e")]
+    assert len(listings) == 0
+
+
+def test_a_walk_lists_anew_what_was_being_listed_before_it_began() -> None:
+    effects: list[Effect] = []
+    listings = Listings(effects.append)
+    listings.scan("d")
+    listings.scan("", recursive=True)
+    assert listings.listed("")
+    listings.scan_below("d")
+    assert not listings.listed("d")
+    assert effects == [Scan("d"), Scan(""), Scan("d")]
+    assert listings.listed("d")

@@ -6,7 +6,8 @@ import pytest
 
 from swarm.disk import tidy as tidying
 from swarm.disk.history import ensure_directory, history_path
-from swarm.disk.restore import restore
+from swarm.disk.placement import SYNC_ALL_FROM
+from swarm.disk.restore import restore, restore_all
 from swarm.disk.retention import DAY_MS, KEPT_MS
 from swarm.disk.tidy import tidy
 from swarm.disk.versions import Version, all_versions, deleted, versions_of
@@ -203,3 +204,30 @@ def test_so_many_go_at_once_and_no_more(files: MemoryFileSystem, monkeypatch: py
 def test_history_never_takes_the_last_of_a_small_disk(files: MemoryFileSystem) -> None:
     places = [keep(files, f"{number}", NOW - DAY_MS + number, bytes(100)) for number in range(3)]
     assert tidy(files, NOW, 2000) == (places[0],)
+
+
+def test_a_group_comes_back_with_one_sync_for_its_contents_and_one_for_its_names(files: MemoryFileSystem) -> None:
+    for number in range(SYNC_ALL_FROM):
+        keep(files, f"gone/{number}", NOW, b"%d" % number)
+    wanted = [(one.newest, one.newest.path) for one in deleted(files)]
+    called: list[str] = []
+    files.before = lambda operation, _: called.append(operation)
+    assert restore_all(files, wanted, KEY, now_ns) == [""] * SYNC_ALL_FROM
+    files.before = None
+    assert sum("sync" in operation for operation in called) < 5
+    assert {files.read_file(f"gone/{number}") for number in range(SYNC_ALL_FROM)} == {
+        b"%d" % number for number in range(SYNC_ALL_FROM)
+    }
+    assert files.list(".swarm/tmp") == []
+
+
+def test_of_a_group_those_before_one_that_cannot_be_restored_are(files: MemoryFileSystem) -> None:
+    for name in ("a", "b", "c"):
+        keep(files, f"d/{name}", NOW, name.encode())
+    wanted = [(one.newest, one.newest.path) for one in deleted(files)]
+    files.mkdir("d/b")
+    with pytest.raises(UserError, match="d/b is a directory now"):
+        restore_all(files, wanted, KEY, now_ns)
+    assert files.read_file("d/a") == b"a"
+    assert sorted(files.list("d")) == ["a", "b"]
+    assert files.list(".swarm/tmp") == []
