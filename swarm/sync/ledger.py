@@ -177,6 +177,10 @@ class Ledger:
                         return entry
         return None
 
+    def visible_record(self, path: str) -> Record | None:
+        """The record of what the view has at `path`."""
+        return entry.record if (entry := self.visible(path)) else None
+
     def is_below_file(self, path: str) -> bool:
         """Whether the view has a file or symlink where `path` needs a directory."""
         while path := parent_of(path):

@@ -37,7 +37,6 @@ from swarm.sync.walk import Walk
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from swarm.index.record import Record
     from swarm.sync.changes import Changes
     from swarm.sync.dirty import Dirty
     from swarm.sync.events import DatabaseRead, Effect, Hashed, HashFailed, ScanFailed, Scanned
@@ -463,7 +462,9 @@ class Observer:
                 if local is not None and local.copy_of:
                     local = self.ledger.settle_copy(path, local, wall)
                 moved = moved or renamed
-                mode = told_mode(found, self._traits.modes, None if self._traits.modes else self._told(moved or path))
+                mode = told_mode(
+                    found, self._traits.modes, None if self._traits.modes else self.ledger.visible_record(moved or path)
+                )
                 self._files.pace.told(path, now)
                 base = None if doubtful else local  # a crash may have brought back what was there before
                 record = self.ledger.write(path, found.value(mode), base, wall, moved)
@@ -476,7 +477,3 @@ class Observer:
             if found.kind is Kind.DIRECTORY:
                 self.missing.hasten(found.stat.inode, now + RENAME_WAIT)
         self._touched(path)
-
-    def _told(self, path: str) -> Record | None:
-        """The record of what the view has at `path`."""
-        return entry.record if (entry := self.ledger.visible(path)) else None
