@@ -225,8 +225,8 @@ class Planner:
             return
         if self.obstacles.bars(path, need.entry):
             self.fetcher.forget(path)
-            for below in self.obstacles.take_below(path):
-                self.touch(below)  # which cannot be here either
+            for below in self.obstacles.take_below(path) if path in self.cannot else ():
+                self.touch(below)  # which cannot be here either; where a rival is about to go, it waits on
             return
         self._needs[path] = need
         self._repositories.needed(path, need.entry is None)

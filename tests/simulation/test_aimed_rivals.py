@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from swarm.ids import Kind
 from swarm.sync.files import Traits
 from tests.simulation import users
@@ -194,3 +196,18 @@ def test_a_conflict_copy_that_one_touches_while_another_edits_it_stays_beside_th
     one.write(copy, b"edited")
     judge(world)
     assert {b"edited", lost} < set(one.contents())
+
+
+@pytest.mark.timeout(60)
+def test_a_directory_respelled_while_nobody_heard_of_it_comes_where_names_fold() -> None:
+    """All of it is told at once: the new name waits for the old one to go, and what is below it for the new name."""
+    world, [one, other] = devices(traits=Traits(folds_case=True))
+    one.mkdir("D")
+    one.write("D/x", b"first")
+    world.settle()
+    part(one, other)
+    one.rename("D", "d")
+    world.run(5.0)
+    join(one, other)
+    judge(world)
+    assert {path: data for path, (_, data) in other.tree().items()} == {"d": None, "d/x": b"first"}
