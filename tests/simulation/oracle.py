@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING
 
 from swarm.ids import ContentId, Kind, Origin, parent_of
 from swarm.index.paths import below_git
-from swarm.sync.intents import Intents
 from swarm.sync.operation import InstallFile, InstallLink, MakeDirectory, MoveFile, Outcome, Remove, SetMetadata
 from tests.simulation.claims import Claims
 from tests.simulation.due import Due
@@ -78,6 +77,7 @@ class Watched:
     took: set[tuple[str, bytes]] = field(default_factory=set)  # (path, content) that went from there in that time
     visible: set[bytes] = field(default_factory=set)  # contents that were ever at a user's path
     users: set[int] = field(default_factory=set)  # inodes that a user made or wrote to
+    doubted: set[str] = field(default_factory=set)  # paths that the installer had when a run ended
 
 
 @dataclass
@@ -158,7 +158,7 @@ class Oracle:
                 self.ended.add((path, data))
                 self._takers[path, data].add(device.name)
                 watched.took.add((path, data))
-                if device.folder is None and Intents(device.store).looked(path):
+                if device.folder is None and path in watched.doubted:
                     # The run that ended had this path, and the next one cannot tell its deed from the user's: what has
                     # gone is put there again, and what was written over is beside the new version, be it only in need.
                     self.produced[path, data] += TWICE

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from swarm.index.record import Record
+    from swarm.sync.folder import Folder
     from tests.simulation.device import Device
     from tests.simulation.oracle import Oracle
 
@@ -33,6 +34,14 @@ class Setback:
 
     oracle: Oracle
     device: Device
+
+    def ended(self, folder: Folder) -> None:
+        """Its run ends here: nobody will report what the installer has of that folder. What an earlier run left so is
+        settled by one that has looked at everything."""
+        watched, planner = self.oracle.watched(self.device), folder.planner
+        if folder.observer.first_walk_done and folder.observer.settled:
+            watched.doubted.clear()
+        watched.doubted.update(planner.busy, planner._sources, planner._unsettled)
 
     def forgot(self) -> None:
         """Its database was lost, or is an old copy: everything on its disk is as if written now."""
