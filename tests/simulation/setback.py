@@ -41,7 +41,11 @@ class Setback:
         watched, planner = self.oracle.watched(self.device), folder.planner
         if folder.observer.first_walk_done and folder.observer.settled:
             watched.doubted.clear()
-        watched.doubted.update(planner.busy, planner._sources, planner._unsettled)
+        had = {*planner.busy, *planner._sources, *planner._unsettled}
+        watched.doubted |= had
+        for path, data in self.oracle.ended:
+            if path in had & watched.acted:  # a moment ago, so that no run will know that it was the user
+                self.oracle.produced[path, data] += TWICE
 
     def forgot(self) -> None:
         """Its database was lost, or is an old copy: everything on its disk is as if written now."""
