@@ -38,6 +38,7 @@ from swarm.sync.memory_files import MemoryFileSystem
 from swarm.sync.memory_store import MemoryStore
 from tests.simulation.pools import Pools
 from tests.simulation.refusals import Refusals
+from tests.simulation.setback import Setback
 from tests.simulation.watch import Watch
 from tests.simulation.witness import all_of
 
@@ -173,6 +174,8 @@ class Device:
 
     def stop(self) -> None:
         """The process is killed. The disk stays as it is, the database as it was committed."""
+        if self.folder is not None and self.world.oracle is not None:
+            Setback(self.world.oracle, self).ended(self.folder)
         self.folder = None
         self.refusals.closed()
         self.wants_to_run = False

@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING
 
 from swarm.ids import ContentId, Kind
 from swarm.index.paths import below_git
-from swarm.sync.intents import Intents
 from swarm.sync.operation import InstallFile, InstallLink, MakeDirectory, MoveFile, Outcome, Remove, SetMetadata
 from tests.simulation.claims import Claims
 from tests.simulation.due import Due
@@ -145,7 +144,7 @@ class Oracle:
                 watched.taken[path, data] = now
                 self._takers[path, data].add(device.name)
                 watched.took.add((path, data))
-                if device.folder is None and Intents(device.store).looked(path):
+                if device.folder is None and path in watched.doubted:
                     # The run that ended had this path, and the next one cannot tell its deed from the user's: what has
                     # gone is put there again, and what was written over is beside the new version, be it only in need.
                     self.produced[path, data] += TWICE
@@ -225,9 +224,6 @@ class Oracle:
 
     def forgot(self, device: Device) -> None:
         Setback(self, device).forgot()
-
-    def killed(self, device: Device) -> None:
-        Setback(self, device).killed()
 
     @contextmanager
     def crash(self, device: Device) -> Iterator[None]:

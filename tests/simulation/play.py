@@ -170,7 +170,6 @@ class Play:
             return
 
         def then() -> None:
-            self.oracle.killed(device)
             device.stop()
             device.wants_to_run = True
             if step.what == "power":

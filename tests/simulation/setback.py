@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from swarm.index.record import Record
+    from swarm.sync.folder import Folder
     from tests.simulation.device import Device
     from tests.simulation.oracle import Oracle
 
@@ -34,16 +35,23 @@ class Setback:
     oracle: Oracle
     device: Device
 
-    def killed(self) -> None:
-        """Its program is about to end. What our very last system call displaced was not looked at: had a user just
-        written it, it would have been put back, and the next run takes it for what was to be displaced."""
-        oracle, device = self.oracle, self.device
+    def ended(self, folder: Folder) -> None:
+        """Its run ends here: nobody will report what the installer has of that folder. What an earlier run left so is
+        settled by one that has looked at everything. What our very last system call displaced was not looked at: had a
+        user just written it, it would have been put back, and the next run takes it for what was to be displaced."""
+        oracle, device, planner = self.oracle, self.device, folder.planner
         watched = oracle.watched(device)
+        if folder.observer.first_walk_done and folder.observer.settled:
+            watched.doubted.clear()
+        had = {*planner.busy, *planner._sources, *planner._unsettled}
+        watched.doubted |= had
+        for path, data in oracle.ended:
+            if path in had & watched.acted:  # a moment ago, so that no run will know that it was the user
+                oracle.produced[path, data] += TWICE
         displaced = watched.displaced  # by the last call but one, when the last one was let go and is never made
         oracle.look(device)
-        if device.folder is not None and device.folder.planner.busy:
-            for data in (displaced | watched.displaced) & oracle.due.keys():
-                oracle.due[data] = Due.SOMEWHERE
+        for data in (displaced | watched.displaced) & oracle.due.keys() if planner.busy else ():
+            oracle.due[data] = Due.SOMEWHERE
 
     def forgot(self) -> None:
         """Its database was lost, or is an old copy: everything on its disk is as if written now."""
