@@ -67,7 +67,7 @@ class Oracle:
     world: World
     lies: bool = False  # somebody lies: accusations and repaired indexes are as they should be, overwriting is history
     doubles: bool = False  # an index was brought back from an old copy: a dot may have been used twice
-    lossy: bool = False  # power took what nobody had made durable, and what somebody may wait for
+    lossy: bool = False  # power, or whoever wrote late, took what somebody may wait for
     overtaken: bool = False  # messages of one session came in another order
     lost: bool = False  # somebody waits for what nobody has any more, because an index was lost
     written: set[bytes] = field(default_factory=set)  # every content that a user ever had at a path
@@ -210,6 +210,7 @@ class Oracle:
         self._watched[device.name].users.add(inode)
         if before != data and before not in self.everywhere():
             self.due.pop(before, None)
+            self.lossy = True  # somebody may wait for that version, and nobody has it any more
         if data and self.due.get(data) is not Due.CURRENT:
             comes_back = device.looks_late and device.folder is not None and not self._is_below_git(device, inode)
             self.due[data] = Due.CURRENT if comes_back else Due.SOMEWHERE
