@@ -9,11 +9,11 @@ from __future__ import annotations
 import errno
 from contextlib import contextmanager, suppress
 from hashlib import blake2b
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from swarm.disk.assembler import drop, make_temp, open_temp
 from swarm.disk.history import ensure_directory
-from swarm.disk.placement import SYNC_ALL_FROM, Refused, copy
+from swarm.disk.placement import SYNC_ALL_FROM, Made, Refused, copy
 from swarm.disk.refusal import is_permanent, sentence
 from swarm.ids import Kind
 from swarm.sync.files import OURS
@@ -22,19 +22,12 @@ from swarm.sync.operation import InstallFile, InstallLink, Outcome, Result
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from swarm.sync.files import FileSystem, Stat, Writer
+    from swarm.sync.files import FileSystem, Writer
     from swarm.sync.operation import Operation
 
 TEMPS = f"{OURS}/tmp"
 _NO_SUCH_THING = (errno.EPERM, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS)  # modes on FAT, times before 1970 on some
 _TEMP_GONE = "A temporary file in .swarm/tmp is gone or not whole. Leave that directory alone; it is gathered anew."
-
-
-class Made(NamedTuple):
-    """A temp that is ready to be seen."""
-
-    temp: str
-    stat: Stat
 
 
 class Finisher:
@@ -90,7 +83,7 @@ class Finisher:
                 except OSError as error:
                     drop(self.files, temp)
                     raise Refused(sentence(error)) from error
-            return Made(temp, writer.stat())
+            return Made(temp, writer.stat(), operation.content)
         finally:
             writer.close()
 

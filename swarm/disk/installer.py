@@ -25,9 +25,9 @@ from typing import TYPE_CHECKING
 
 from swarm.disk.assembler import drop
 from swarm.disk.debt import Debt
-from swarm.disk.finisher import Finisher, Made, refused
+from swarm.disk.finisher import Finisher, refused
 from swarm.disk.hasher import same_content
-from swarm.disk.placement import NEVER, Late, Placement, Raced, Refused, Unseen, stat_of
+from swarm.disk.placement import NEVER, Late, Made, Placement, Raced, Refused, Unseen, stat_of
 from swarm.disk.refusal import NAME, is_elsewhere, is_permanent, sentence
 from swarm.ids import Kind, name_of, parent_of
 from swarm.sync.events import OperationsDone
@@ -183,11 +183,10 @@ class _Group:
             if operation.expected is None:
                 self.placement.fill(made.temp, operation.path)
             else:
-                history = self.placement.replace(made.temp, made.stat, operation.path, operation.expected)
+                history = self.placement.replace(made, operation.path, operation.expected)
         except Unseen as unseen:  # the user sees the new file, and whatever they do is done to that
             history, outcome, why = unseen.history, Outcome.FAILED, unseen.why
-        content = operation.content if isinstance(operation, InstallFile) else None
-        return _Achieved(self._as_installed(operation.path, made.stat, content, before), history, outcome, why)
+        return _Achieved(self._as_installed(operation.path, made.stat, made.content, before), history, outcome, why)
 
     def _as_installed(self, path: str, made: Stat, content: ContentId | None, before: int) -> Stat:
         """The stat of what we put there, be it still there or not. `before`: when it was not there yet."""

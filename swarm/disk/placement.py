@@ -67,6 +67,7 @@ from swarm.sync.files import Stat
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from swarm.ids import ContentId
     from swarm.sync.files import FileSystem
     from swarm.sync.store import Local
 
@@ -75,6 +76,14 @@ FRESH_NS = 2_000_000_000  # an mtime this young proves nothing: FAT counts in 2 
 SYNC_ALL_FROM = 64  # files or directories: from here on one syncfs is cheaper than an fsync for each
 COPY_BYTES = 1 << 20  # a read, when a temp is copied
 NEVER = 0  # a ctime that no disk gives: with it in the local tree the scan takes a second look, whatever is there
+
+
+class Made(NamedTuple):
+    """A temp that is ready to be seen."""
+
+    temp: str
+    stat: Stat
+    content: ContentId | None = None  # of a file, where it is known
 
 
 class Late(NamedTuple):
@@ -134,29 +143,29 @@ class Placement:
         self.files.rename_noreplace(temp, path)
         self._touch(path)
 
-    def replace(self, temp: str, made: Stat, path: str, expected: Local) -> str:
-        """Puts the temp, whose stat is `made`, in place of the file or symlink expected. Returns where that is now."""
+    def replace(self, made: Made, path: str, expected: Local) -> str:
+        """Puts what was made in place of the file or symlink expected. Returns where that is now."""
         self.must_be(path, expected)
         place = self._free_place(path)
         if not self.files.traits.exchange:
-            return self._replace_in_steps(temp, path, expected, place)
+            return self._replace_in_steps(made.temp, path, expected, place)
         try:
-            self.files.rename(temp, place)
+            self.files.rename(made.temp, place)
         except OSError as error:
             raise Refused(sentence(error), is_permanent(error)) from error
         self._touch(place)
         try:
             self.files.exchange(place, path)
         except OSError as error:
-            self.files.rename_noreplace(place, temp)  # it was never visible
+            self.files.rename_noreplace(place, made.temp)  # it was never visible
             if error.errno == errno.EINVAL:  # promised by the file system, and not kept in this directory
-                return self._replace_in_steps(temp, path, expected, place)
+                return self._replace_in_steps(made.temp, path, expected, place)
             raise
         self._touch(path)
         if self._is(place, expected):
             self._may_be_late(path, place)
             return place
-        raise self._put_back(place, path, temp, made, expected)
+        raise self._put_back(place, path, made, expected)
 
     def displace(self, path: str, expected: Local) -> str:
         """Takes away the file or symlink expected. Returns where it is now."""
@@ -292,9 +301,9 @@ class Placement:
         self._may_be_late(path, place)
         return place
 
-    def _put_back(self, place: str, path: str, temp: str, made: Stat, expected: Local) -> Raced | Unseen:
+    def _put_back(self, place: str, path: str, made: Made, expected: Local) -> Raced | Unseen:
         """Undoes an exchange that took something unexpected. Returns what had to stay in history."""
-        inside = made  # what we last put at `path`
+        inside = made.stat  # what we last put at `path`
         for _ in range(PUT_BACK):
             try:
                 held = self.files.stat(place)
@@ -304,7 +313,7 @@ class Placement:
                     return Raced()
                 continue
             except OSError as error:
-                if inside is not made:
+                if inside is not made.stat:
                     return Raced(place)
                 self.late.append(Late(path, place, stat_of(expected)))
                 return Unseen(place, sentence(error))
@@ -312,13 +321,19 @@ class Placement:
                 out = self.files.stat(place)
             except OSError:
                 return Raced(place)
-            if _unchanged(out, inside):
-                if not _unchanged(out, made):
+            if _unchanged(out, inside) and (inside is not made.stat or self._is_still(place, out, made.content)):
+                if not _unchanged(out, made.stat):
                     return Raced(place)
-                self._keep_new(place, path, temp, out)
+                self._keep_new(place, path, made.temp, out)
                 return Raced(spare=place)
             inside = held
         return Raced(place)
+
+    def _is_still(self, place: str, stat: Stat, content: ContentId | None) -> bool:
+        """Whether what we had put there is what it was: where a write could carry the same mtime it is read."""
+        if content is None or not self.is_fresh(stat.mtime_ns):
+            return True
+        return same_content(self.files, place, stat, content, self.chunk_key)
 
     def _keep_new(self, place: str, path: str, temp: str, stat: Stat) -> None:
         """Our own new file came out again: a copy of it becomes the temp."""

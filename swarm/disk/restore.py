@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from swarm.disk import hasher
 from swarm.disk.assembler import drop
-from swarm.disk.placement import SYNC_ALL_FROM, Placement, Raced, Refused, Unseen, copy
+from swarm.disk.placement import SYNC_ALL_FROM, Made, Placement, Raced, Refused, Unseen, copy
 from swarm.disk.refusal import sentence
 from swarm.errors import EXIT_FAILED, EXIT_USAGE, UserError
 from swarm.ids import Kind, parent_of
@@ -106,7 +106,8 @@ def _place(files: FileSystem, temp: str, path: str, placement: Placement) -> str
     if now.kind not in (Kind.FILE, Kind.SYMLINK):
         raise UserError(f"{path} is a directory now", "swarm restore --to restores to another name", EXIT_USAGE)
     try:
-        return placement.replace(temp, files.stat(temp), path, _expected(files, path, now, placement.chunk_key))
+        expected = _expected(files, path, now, placement.chunk_key)
+        return placement.replace(Made(temp, files.stat(temp)), path, expected)
     except Unseen as unseen:  # all the same, it is restored
         return unseen.history
 

@@ -132,13 +132,22 @@ class Disk:
                 old.node.links -= 1
                 if old.node.links == 0:
                     self.used -= len(old.node.data)
-        needs = touched
+        needs = touched.union(*(self._emptied(old.node) for old in before if old is not None and not old.node.links))
         if len(settings) > 1:
-            needs = touched.union(*(_way(setting.directory) for setting in settings))
+            needs = needs.union(*(_way(setting.directory) for setting in settings))
         self.pending.append(Change(settings, frozenset(touched), frozenset(needs)))
         if len(self.pending) > MAX_PENDING:
             self._settle(self.pending[: MAX_PENDING // 2])
             del self.pending[: MAX_PENDING // 2]
+
+    def _emptied(self, directory: Node) -> set[object]:
+        """The names that left a directory which goes: no disk lets it go before them."""
+        return {
+            (place, key)
+            for change in self.pending
+            for place, key, entry in change.settings
+            if place is directory and entry is None
+        }
 
     def sync_directory(self, directory: Node) -> None:
         """The names in `directory` become durable, and with them only what they build on."""

@@ -153,8 +153,8 @@ class Oracle:
                     self.due.pop(data, None)
                 elif "(conflict " in path and data in self.due:
                     self.due[data] = Due.SOMEWHERE  # its copy was refused, while the register's own name had it
-                elif data in self.due and all(below_git(at) for at, (_, held) in after.items() if held == data):
-                    self.due[data] = Due.SOMEWHERE  # there, who loses is hidden
+                elif data in self.due and all(self._may_go(at) for at, (_, held) in after.items() if held == data):
+                    self.due[data] = Due.SOMEWHERE
             if (new := after.get(path)) is None or new[0] is not kind:
                 watched.removed[path] = now
                 watched.reappeared.pop(path, None)
@@ -170,6 +170,11 @@ class Oracle:
                     self.due.pop(data, None)
             elif isinstance(data, str):
                 self.targets.add(data)
+
+    def _may_go(self, path: str) -> bool:
+        """Whether what is there goes with what loses or is written over elsewhere: below .git a loser is hidden, and
+        that somebody touched a conflict copy may not have been seen when it goes."""
+        return below_git(path) or "(conflict " in path
 
     def _is_back_in_vain(self, device: Device, path: str, data: bytes) -> bool:
         """Whether a file has gone and come back, untouched and before its device took it for gone, and somebody else

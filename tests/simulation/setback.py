@@ -69,7 +69,7 @@ class Setback:
             oracle.produced[path, data] += TWICE
             if "(conflict " in path:
                 oracle.ended.add((path, data))  # it goes with what it is of
-            else:
+            elif not self._is_live_elsewhere(path, data):  # else it is adopted, and goes where that goes
                 oracle.ended.discard((path, data))
         for data in oracle.history(device) - set(oracle.contents(oracle.tree(device))):
             if data in oracle.due:  # it may have given way to a version whose record only that database had

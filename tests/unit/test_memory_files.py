@@ -390,6 +390,21 @@ def test_a_synced_name_in_a_directory_that_is_not_is_lost_with_it() -> None:
     assert names(after_crashes(prepare)) == {(), ("d", "d/f")}
 
 
+def test_a_directory_does_not_go_before_what_was_moved_out_of_it() -> None:
+    def prepare(files: MemoryFileSystem) -> None:
+        files.write_file("d/f", b"kept")
+        files.write_file("e/other", b"too")
+        files.sync_all()
+        files.rename("d/f", "e/f")
+        files.rmdir("d")
+
+    assert names(after_crashes(prepare)) == {
+        ("d", "d/f", "e", "e/other"),
+        ("d", "e", "e/f", "e/other"),
+        ("e", "e/f", "e/other"),
+    }
+
+
 def test_syncing_one_directory_leaves_another_as_it_was() -> None:
     def prepare(files: MemoryFileSystem) -> None:
         files.mkdir("a")
