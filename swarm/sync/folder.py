@@ -312,7 +312,7 @@ class Folder:
             case DatabaseRead():
                 self.observer.database_read(event, now, wall)
             case OperationsDone():
-                self.intents.end(result.operation for result in event.results if result.lasts)
+                self.intents.end(event.results)
                 self.planner.done(event.results, now)
             case TempPrepared():
                 self.fetcher.prepared(event)
@@ -340,6 +340,7 @@ class Folder:
             case Health():
                 if self.health and not event.why:
                     self.fetcher.distrust()
+                    self.intents.doubt()
                     self.observer.rescan()
                 self.health = event.why
                 if event.why:

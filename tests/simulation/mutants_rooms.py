@@ -16,11 +16,13 @@ PLAIN, CRASH, DISK, BASES = ("plain",), ("crash",), ("disk",), ("database", "eve
 ROOMS: tuple[tuple[str, str, str, str, str, tuple[str, ...]], ...] = (
     # -- intents, held names, listings, absences
     ("forgets doubts of the run before", "notes only what runs now, so that a second kill makes deletions of our own deeds", S + "intents",
-     "sorted(self._running | self._doubted)", "sorted(self._running)", CRASH),
+     "sorted(self._running | self._unlasting | self._doubted)", "sorted(self._running)", CRASH),
     ("doubts for ever", "takes what a user does long after a kill for its own deed", S + "intents",
      "        self._doubted.discard(path)\n        self._changed = True\n        return True", "        self._doubted.discard(path)\n        return True", CRASH),
-    ("done is done", "counts what could not be made durable as settled", S + "folder",
-     "for result in event.results if result.lasts)", "for result in event.results)", ("crash", "short")),
+    ("done is done", "counts what could not be made durable as settled", S + "intents",
+     "            if not result.lasts:\n", "            if False:\n", ("crash", "short")),
+    ("back as it was", "takes what went with an unplugged disk for deleted by its user", S + "folder",
+     "                    self.intents.doubt()\n", "", ("disk",)),
     ("holds what was below", "tells of files in a directory that became a file before anybody was heard", S + "held",
      "        if found.kind is not Kind.DIRECTORY:\n", "        if False:\n", BASES),
     ("holds the children", "drops a directory that is held, and not what is in it", S + "held",

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from swarm.ids import Kind
+from swarm.sync.files import Stat
 from swarm.sync.intents import Intents
 from swarm.sync.memory_store import MemoryStore
-from swarm.sync.operation import MakeDirectory
+from swarm.sync.operation import MakeDirectory, Outcome, Result
 
 HERE, THERE = MakeDirectory("d/ü", 0o755), MakeDirectory("e", 0o755)
+MADE = Stat(Kind.DIRECTORY, 0, 0o755, 1, 1, 1, 1)
+
+
+def done(operation: MakeDirectory) -> Result:
+    return Result(operation, Outcome.DONE, MADE)
 
 
 def test_nothing_is_in_doubt_in_the_run_that_intends_it() -> None:
@@ -22,7 +29,7 @@ def test_what_was_not_reported_is_in_doubt_until_it_was_looked_at() -> None:
     intents = Intents(store)
     intents.begin([HERE, THERE])
     intents.note()
-    intents.end([THERE])
+    intents.end([done(THERE)])
     intents.note()
     store.commit()
     again = Intents(store)
@@ -32,6 +39,17 @@ def test_what_was_not_reported_is_in_doubt_until_it_was_looked_at() -> None:
     again.note()
     store.commit()
     assert not Intents(store).looked("d/ü")
+
+
+def test_what_was_done_and_does_not_last_is_in_doubt_when_the_disk_was_away() -> None:
+    intents = Intents(MemoryStore())
+    intents.begin([HERE, THERE])
+    intents.end([done(THERE), Result(HERE, Outcome.FAILED, MADE)])
+    intents.begin([HERE])
+    intents.end([Result(HERE, Outcome.RACED)])
+    intents.doubt()
+    assert not intents.looked("e")
+    assert intents.looked("d/ü")
 
 
 def test_a_doubt_outlives_a_second_run_that_does_not_look() -> None:
@@ -57,6 +75,6 @@ def test_what_is_reported_by_a_later_run_is_in_doubt_no_more() -> None:
     store.commit()
     second = Intents(store)
     second.begin([HERE])
-    second.end([HERE])
+    second.end([done(HERE)])
     second.note()
     assert store.get("intents") is None
