@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from tests.simulation import hunt
 from tests.simulation.play import Play
-from tests.simulation.schedule import KINDS, LAST, LATER, LATER_SEEDS, NEWEST, Schedule, draw
+from tests.simulation.schedule import GENERATIONS, KINDS, Schedule, draw
 from tests.simulation.shrink import shrink, story, verdict
 from tests.simulation_dht import report as dht
 
@@ -26,13 +26,14 @@ CHUNK = 20  # seeds that a process takes at a time
 
 
 def main() -> int:
+    drawn = "; ".join(f"from {first} on: {', '.join(kinds)}" for first, kinds in reversed(GENERATIONS))
     parser = argparse.ArgumentParser("simulate", description="Tries to convict Swarm.")
     what = parser.add_subparsers(dest="what", required=True)
     folder = what.add_parser("folder", help="run schedules over the whole folder engine")
     folder.add_argument("--schedules", type=int, default=300)
-    folder.add_argument("--seed", type=int, default=0, help=f"of the first one; from {LATER_SEEDS} on: {LATER}")
+    folder.add_argument("--seed", type=int, default=0, help=f"of the first one; {drawn}")
     folder.add_argument("--devices", type=int, default=0, choices=range(2, 9), metavar="2..8")
-    folder.add_argument("--kind", choices=KINDS + LATER + LAST + NEWEST, default="")
+    folder.add_argument("--kind", choices=KINDS, default="")
     folder.add_argument("--jobs", type=int, default=1, help="processes that run schedules")
     folder.add_argument("--trace", action="store_true", help="print all that happened")
     folder.add_argument("--keep-going", action="store_true", help="after a failure, without shrinking it")

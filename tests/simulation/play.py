@@ -13,7 +13,7 @@ from swarm.sync.memory_store import MemoryStore
 from tests.simulation import faults, users
 from tests.simulation.liar import FALSEHOODS, LIES, Liar
 from tests.simulation.oracle import Oracle
-from tests.simulation.schedule import LAST, LATER, NEWEST, TRAITS, TROUBLE_SECONDS, describe
+from tests.simulation.schedule import LATER, TRAITS, TROUBLE_SECONDS, describe
 from tests.simulation.witness import HISTORY, all_of, node_at
 from tests.simulation.world import World
 
@@ -40,8 +40,8 @@ class Play:
             if number >= 0:
                 device.files.traits = TRAITS[number]
         for device in self.world.devices:
-            device.sweeps = schedule.kind in LATER + LAST + NEWEST
-            device.looks_late = schedule.kind in NEWEST
+            device.sweeps = schedule.kind in LATER
+            device.looks_late = schedule.kind == "late"
         lies = any(step.what in LIES + FALSEHOODS for step in schedule.steps)
         self.oracle = self.world.oracle = Oracle(self.world, lies=lies)
         self.liar = Liar(self.world, random.Random(f"liar {schedule.seed}"))
@@ -69,7 +69,7 @@ class Play:
         self._heal()
         world.settle(SETTLE_SECONDS)
         cannot = any(device.folder is not None and device.folder.status().cannot for device in world.devices)
-        if cannot or schedule.kind in LATER + LAST + NEWEST:
+        if cannot or schedule.kind in LATER:
             world.run(UNREAD_SECONDS)
             world.settle(SETTLE_SECONDS)
         self.oracle.judge()

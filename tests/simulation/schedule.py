@@ -3,8 +3,8 @@
 A schedule names every step with all that it needs, so that a step can be taken out and the rest still makes sense: that
 is how a failing one is shrunk. `play.py` runs it, heals the world, and lets the oracle judge.
 
-A seed keeps its meaning. What is new in the world therefore comes in kinds of its own, `LATER`, `LAST` and `NEWEST`,
-which seeds from `LATER_SEEDS`, `LAST_SEEDS` and `NEWEST_SEEDS` on draw, or `--kind` asks for.
+A seed keeps its meaning. What is new in the world therefore comes in kinds of its own, `LATER`, which seeds from
+`LATER_SEEDS` on draw, or `--kind` asks for.
 """
 
 from __future__ import annotations
@@ -21,13 +21,16 @@ from tests.simulation.refusals import WHAT
 
 TROUBLE_SECONDS = 25.0  # in which steps happen
 
-KINDS = ("plain", "network", "crash", "disk", "database", "clock", "personality", "many", "liars", "everything")
-LATER = ("store", "clones", "marker", "short", "threads", "falsehoods", "faults")
-LATER_SEEDS = 1_000_000  # from here on a seed draws one of LATER
-LAST = ("decomposed",)
-LAST_SEEDS = 2_000_000  # and from here on one of LAST
-NEWEST = ("late",)
-NEWEST_SEEDS = 3_000_000  # and from here on one of NEWEST
+FIRST = ("plain", "network", "crash", "disk", "database", "clock", "personality", "many", "liars", "everything")
+LATER_SEEDS = 1_000_000
+GENERATIONS = (  # from which seed on which kinds are drawn
+    (3_000_000, ("late",)),
+    (2_000_000, ("decomposed",)),
+    (LATER_SEEDS, ("store", "clones", "marker", "short", "threads", "falsehoods", "faults")),
+    (0, FIRST),
+)
+KINDS = tuple(kind for _, kinds in reversed(GENERATIONS) for kind in kinds)
+LATER = KINDS[len(FIRST) :]
 
 PATHS = ("a.txt", "b", "d", "d/x", "d/y.txt", "d/sub", "d/sub/z", "e", "e/x", "e/f/g")
 FOLDED = ("A.txt", "D/X", "café", "cafe\u0301")
@@ -126,7 +129,7 @@ class Schedule:
 def draw(seed: int, kind: str = "", devices: int = 0) -> Schedule:
     """The schedule of that seed."""
     rng = random.Random(f"schedule {seed}")
-    kinds = next(some for first, some in SEEDS if seed >= first)
+    kinds = next(kinds for first, kinds in GENERATIONS if seed >= first)
     kind = kind or kinds[seed % len(kinds)]
     if not devices:
         devices = rng.choice((4, 5, 6, 8)) if kind == "many" else rng.choice((2, 2, 2, 3, 3, 4))
@@ -174,7 +177,6 @@ def draw(seed: int, kind: str = "", devices: int = 0) -> Schedule:
 
 
 WITH_TWINS = ("clones", "faults")
-SEEDS = ((NEWEST_SEEDS, NEWEST), (LAST_SEEDS, LAST), (LATER_SEEDS, LATER), (0, KINDS))  # from which seed on
 
 _GROUPS = {
     "network": NETWORK,
@@ -200,8 +202,8 @@ def _around(kind: str) -> list[dict[str, int]]:
     """The groups of what may happen beside what users do."""
     if kind == "faults":
         groups = _GROUPS | _LATER_GROUPS
-        return [group for name, group in groups.items() if name not in ("liars", "falsehoods", *NEWEST)]
-    if kind in LATER + LAST + NEWEST:
+        return [group for name, group in groups.items() if name not in ("liars", "falsehoods", "late")]
+    if kind in LATER:
         return [_LATER_GROUPS[kind]]
     return [
         group for name, group in _GROUPS.items() if kind == name or (kind in ("everything", "many") and name != "liars")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.simulation.play import Play
-from tests.simulation.schedule import KINDS, LAST_SEEDS, LATER_SEEDS, NEWEST_SEEDS, TRAITS, Schedule, Step, draw
+from tests.simulation.schedule import FIRST, GENERATIONS, LATER_SEEDS, TRAITS, Schedule, Step, draw
 from tests.simulation.shrink import shrink, story, verdict
 
 SCHEDULES = int(os.environ.get("SWARM_SCHEDULES", "300"))  # by hand: ten thousand
@@ -20,13 +20,14 @@ SCHEDULES = int(os.environ.get("SWARM_SCHEDULES", "300"))  # by hand: ten thousa
 OPEN: dict[int, str] = {}
 BATCH = 25  # schedules in one test
 LATEST = SCHEDULES // 3  # of the kinds that came later
+NEWER = [first for first, _ in GENERATIONS if first > LATER_SEEDS]  # a batch of each
 SEEDS = sorted((Path(__file__).parent / "seeds").glob("*.json"))
 
 TRACE = """
 import hashlib, sys
 from tests.simulation.play import Play
-from tests.simulation.schedule import KINDS, LATER, LATER_SEEDS, draw
-for seed in [*range(len(KINDS)), *range(LATER_SEEDS, LATER_SEEDS + len(LATER))]:
+from tests.simulation.schedule import GENERATIONS, draw
+for seed in [seed for first, kinds in GENERATIONS for seed in range(first, first + len(kinds))]:
     play = Play(draw(seed))
     play.run()
     print(hashlib.sha256("\\n".join(play.world.trace).encode()).hexdigest())
@@ -45,7 +46,7 @@ def test_schedules_keep_all_promises(first: int) -> None:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("first", [*range(LATER_SEEDS, LATER_SEEDS + LATEST, BATCH), LAST_SEEDS, NEWEST_SEEDS])
+@pytest.mark.parametrize("first", [*range(LATER_SEEDS, LATER_SEEDS + LATEST, BATCH), *NEWER])
 def test_schedules_of_later_kinds_keep_all_promises(first: int) -> None:
     for seed in range(first, first + BATCH):
         schedule = draw(seed)
@@ -103,7 +104,7 @@ def test_a_story_tells_in_order_who_did_what_and_how_it_ended() -> None:
 def test_a_seed_keeps_its_meaning() -> None:
     """What people have noted down, and what is stored, is drawn as it was when they did."""
     kinds = [draw(seed).kind for seed in range(10)]
-    assert kinds == list(KINDS)
+    assert kinds == list(FIRST)
     assert draw(LATER_SEEDS).kind not in kinds
     assert (
         hashlib.sha256(repr([draw(seed).steps for seed in range(200)]).encode()).hexdigest()[:16] == "dc17735394cf1ad3"
