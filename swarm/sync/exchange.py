@@ -48,6 +48,13 @@ MUCH = 64  # files needed: a group or two of the installer's
 NEED_INTERVAL = 0.5  # seconds between two States that differ only in how much is needed
 CHECK_INTERVAL = 45.0  # seconds between two States to a member to which nothing changed
 DIFF_PAUSE = 10.0  # seconds before a second Merkle diff with the same member
+# Seconds from asking a member to say all again until nothing can come any more that it said before it heard that: what
+# may be on its way to us is some 4 MB (MAX_UNCONFIRMED), over a slow line.
+RESEND_SECONDS = 120.0
+
+
+class NotIntroduced(BadPeer):
+    """Records came of an origin of which nobody has said whose it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +92,7 @@ class Exchange:
         for raw in store.introductions().values():
             introduction = parse_introduction(raw, keys)
             self._introductions[introduction.origin] = introduction
+        self._up_at: dict[DeviceId, float] = {}
         self._told: dict[DeviceId, tuple[State, float]] = {}
         self._resend: set[DeviceId] = set()
         self._reconciles: dict[DeviceId, Reconcile] = {}
@@ -132,13 +140,15 @@ class Exchange:
 
     # -- members
 
-    def up(self, peer: DeviceId) -> None:
+    def up(self, peer: DeviceId, now: float) -> None:
         self.down(peer)
         self.gossip.up(peer)
+        self._up_at[peer] = now
         self._resend.add(peer)  # an earlier engine of ours may have been told what it then failed to commit
 
     def down(self, peer: DeviceId) -> None:
         self.gossip.down(peer)
+        self._up_at.pop(peer, None)
         self._told.pop(peer, None)
         self._resend.discard(peer)
         self._reconciles.pop(peer, None)
@@ -147,6 +157,15 @@ class Exchange:
         """Raises BadPeer."""
         if peer not in self.gossip.peers:
             return  # its session ended while this was in the inbox
+        try:
+            self._receive(peer, message, now, wall)
+        except NotIntroduced:
+            # The member may have told an engine of ours before this one, in the same session, which then failed to
+            # commit it. It comes again, behind its introduction, once the member has heard that it shall send all.
+            if now >= self._up_at[peer] + RESEND_SECONDS:
+                raise
+
+    def _receive(self, peer: DeviceId, message: object, now: float, wall: int) -> None:
         match message:
             case State():
                 self._state(peer, message)
@@ -191,7 +210,7 @@ class Exchange:
         if message.upto < message.after:
             raise BadPeer("a delta that ends before it begins")
         if origin not in self._introductions:
-            raise BadPeer(f"a delta of {short(origin)}, which was not introduced")
+            raise NotIntroduced(f"a delta of {short(origin)}, which was not introduced")
         records = self._open(message.records, origin, wall)
         if records is None:
             return
@@ -216,9 +235,11 @@ class Exchange:
         signed: list[tuple[bytes, DeviceId]] = []
         for raw in raws:
             head = record_codec.peek(raw)
+            if only is not None and head.origin != only:
+                raise BadPeer(f"a record of {short(head.origin)} in a delta of {short(only)}")
             introduction = self._introductions.get(head.origin)
-            if introduction is None or (only is not None and head.origin != only):
-                raise BadPeer(f"a record of {short(head.origin)}, which was not introduced")
+            if introduction is None:
+                raise NotIntroduced(f"a record of {short(head.origin)}, which was not introduced")
             signed.append((raw, introduction.device))
         if not all(self._verify(signed)):
             raise BadPeer("a record that its device did not sign")

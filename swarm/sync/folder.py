@@ -330,7 +330,7 @@ class Folder:
                 self._receive(event, now, wall)
             case MemberUp():
                 self._members[event.peer] = _Member(event.name, event.role)
-                self.exchange.up(event.peer)
+                self.exchange.up(event.peer, now)
                 if event.role.holds(Role.READ):
                     self.fetcher.member_up(event.peer)
             case MemberDown():

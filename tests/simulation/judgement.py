@@ -48,7 +48,7 @@ class Judgement:
         """Whether all have the same index, and nothing more can be done on the disks: where somebody lied, who may be
         waited for in vain, or two are one device, so that one of them is always left out. `needing`: though they may
         wait for content."""
-        if self.oracle.lies and any(self._is_at_work(device) for device in self.world.devices):
+        if self.oracle.lies and any(self._is_at_work(d) or self._must_begin_a_life(d) for d in self.world.devices):
             return False
         statuses = [device.folder.status() for device in self.world.devices if device.folder is not None]
         return len({status.root for status in statuses}) == 1 and all(
@@ -69,6 +69,15 @@ class Judgement:
         return bool(device.folder.planner.busy) or any(
             entry is not None and entry.record is not None and entry.record.content in held for entry in needed
         )
+
+    def _must_begin_a_life(self, device: Device) -> bool:
+        """Whether a member has been made to believe that there are more of its records than it has made. It will sign
+        under another origin, and what it says of that changes the roots, once the pause after its last life is over."""
+        folder = device.folder
+        if folder is None:
+            return False
+        ledger, peers = folder.ledger, folder.exchange.gossip.peers.values()
+        return any(peer.clock.get(ledger.origin, 0) > min(ledger.seq, folder.life._told(ledger)) for peer in peers)
 
     def judge(self) -> None:
         """All faults are healed and the world has settled."""

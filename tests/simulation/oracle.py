@@ -97,7 +97,7 @@ class Oracle:
         self._watched[twin.name] = replace(deepcopy(self._watched[device.name]), acted=set(), took=set(), taken={})
         if not noticed:
             self.may_double(twin.store, twin)
-            Setback(self, twin).tells_anew()
+        Setback(self, twin).tells_anew(noticed)
 
     def convict(self, why: str) -> None:
         raise Conviction(f"at {self.world.now - 1000:.3f}: {why}")

@@ -66,7 +66,6 @@ class Setback:
                 oracle.watched(device).made(path, data)
             if known:
                 continue
-            oracle.produced[path, data] += TWICE
             if "(conflict " in path:
                 oracle.ended.add((path, data))  # it goes with what it is of
             elif not self._is_live_elsewhere(path, data):  # else it is adopted, and goes where that goes
@@ -93,13 +92,16 @@ class Setback:
         local, node = local_at(self.device.store, path), node_at(self.device.files, path)
         return local is not None and (local.mode, local.mtime_ns) != (node.mode, node.mtime_ns)
 
-    def tells_anew(self) -> None:
+    def tells_anew(self, noticed: bool = False) -> None:
         """It may say again what it has no word of having told. Should members know more of this life than it does, its
         own record there may be another one to them, so it is written anew: for who has superseded it meanwhile, a
         version that nobody wrote over. What they have kept of it then is its dot alone, which stands as well for what
-        a database that began as this one put there."""
+        a database that began as this one put there. And, `noticed` or not, what it has not looked at yet it says for
+        the first time, as if somebody had put the same bytes there once more: no deletion can be meant for that."""
         for path, (kind, data) in self.oracle.tree(self.device).items():
-            if kind is Kind.FILE and isinstance(data, bytes) and self._is_known_at(path) and self._is_untold(path):
+            if kind is not Kind.FILE or not isinstance(data, bytes):
+                continue
+            if not self._is_known_at(path) or (not noticed and self._is_untold(path)):
                 self.oracle.produced[path, data] += TWICE
 
     def _is_untold(self, path: str) -> bool:

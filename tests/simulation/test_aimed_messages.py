@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 from swarm.content.manifest import parse_node
 from swarm.ids import ChunkId
+from swarm.sync.events import Received
 from swarm.sync.memory_store import MemoryStore
-from swarm.wire.messages import Delta
+from swarm.wire.messages import Delta, Introduce
 from tests.simulation.scenario import devices, join, judge, part
 
 if TYPE_CHECKING:
+    from swarm.sync.events import Event
     from tests.simulation.device import Device
 
 
@@ -267,3 +269,26 @@ def test_two_machines_with_one_identity_that_told_different_members_find_out_by_
     assert {one.folder.ledger.origin, twin.folder.ledger.origin} != {life}
     judge(world)
     assert third.contents() == fourth.contents() == [b"of one", b"of the twin"]
+
+
+def test_whoever_builds_on_an_introduction_that_was_lost_with_a_commit_is_not_accused() -> None:
+    """What goes on coming before it has heard that it shall say all again."""
+    world, [one, other, third] = devices(3)
+    part(third, other)  # so that all of the third comes by the first
+    post = other.post
+
+    def refusing(event: Event) -> None:
+        if isinstance(event, Received) and isinstance(event.message, Introduce):
+            other.post = post  # type: ignore[method-assign]
+            other.refusals.begin("commit", 1, 0.0)
+        post(event)
+
+    other.post = refusing  # type: ignore[method-assign]
+    world.network.latency = 1.0
+    for number in range(20):
+        third.write(f"{number}", b"version %d" % number)
+        world.run(1.0)
+    assert any("closes its folder" in line for line in world.trace)
+    judge(world)
+    assert world.accusations == []
+    assert other.contents() == one.contents() == third.contents()
