@@ -117,8 +117,9 @@ class Play:
             if device.files._away is None:
                 try:
                     action(device, step.path, step.other, users.content(step.number, step.size))
-                except OSError:  # a full disk says no to users too
-                    device.tell(step.path)
+                except OSError:  # a full disk says no to users too, and keeps the empty file
+                    for path in filter(None, (step.path, step.other)):
+                        device.tell(path)
             return
         match step.what:
             case "cut" if other is not device:
@@ -197,6 +198,8 @@ class Play:
         device.tell("d")
 
         def allow() -> None:
+            if node.mode & 0o400:
+                return  # somebody, perhaps of another device, has said what it shall be
             node.mode = mode
             device.tell("d")
             device.tell("d/x")
