@@ -17,9 +17,11 @@ from swarm.disk import assembler, hasher, installer, scanner
 from swarm.disk.debt import Debt
 from swarm.disk.late import LateWatch
 from swarm.disk.presence import Presence
+from swarm.disk.refusal import sentence
 from swarm.disk.retention import NEWEST
 from swarm.disk.safefs import SafeFileSystem
 from swarm.disk.tidy import tidy, tidy_path
+from swarm.errors import Unavailable
 from swarm.ids import parent_of
 from swarm.index.record_codec import verify_record
 from swarm.sync.dirty import Dirty
@@ -40,6 +42,7 @@ from swarm.sync.events import (
     Run,
     Scan,
     ScanFailed,
+    Scanned,
     StoreChunks,
     StoreFiles,
     SweepTemps,
@@ -78,7 +81,7 @@ class Hands:
         self._identity = identity
         self._post = post
         self._presence = Presence(root, identity.keys.folder_id, lambda why: post(Health(why)))
-        self.files = SafeFileSystem(root)
+        self.files = _opened(root)
         name = os.path.basename(root)
         self._pools = {pool: ThreadPoolExecutor(threads, f"{pool} {name}") for pool, threads in POOLS.items()}
         self._late = LateWatch()
@@ -147,8 +150,8 @@ class Hands:
         self._presence.come_back(self._open_anew)
 
     def _open_anew(self) -> None:
-        old, self.files = self.files, SafeFileSystem(self.root)
-        old.close()
+        old, self.files = self.files, _opened(self.root)
+        old.close_when_unused()  # a job that was begun on it may not be over
 
     # -- in the pools
 
@@ -173,7 +176,8 @@ class Hands:
         assert isinstance(effect, Scan)
         looked = not self.away and time.monotonic() < self._listed_at + LOOKED_SECONDS
         event = scanner.scan(self.files, effect.directory, self.healthy, self._debt, looked)
-        self._listed_at = time.monotonic()
+        if isinstance(event, Scanned):
+            self._listed_at = time.monotonic()
         return event
 
     def _hash(self, effect: Effect) -> Event:
@@ -255,6 +259,14 @@ class Hands:
             case SweepTemps():
                 assembler.sweep(self.files)
         return None
+
+
+def _opened(root: str) -> SafeFileSystem:
+    """Raises Unavailable: it was there a moment ago, and may have gone since."""
+    try:
+        return SafeFileSystem(root)
+    except OSError as error:
+        raise Unavailable(f"{root} cannot be opened: {sentence(error)}") from error
 
 
 def failed(effect: Effect, why: str) -> Event | None:

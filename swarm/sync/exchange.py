@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 DELTA_BYTES = 256 << 10  # of records in one Delta: a quarter of a frame
 DELTA_RECORDS = 512
-MUCH = 64  # files needed: a group or two of the installer's
+MUCH = 64  # files needed: with fewer, whoever waits for the end wants to know each step
 NEED_INTERVAL = 0.5  # seconds between two States that differ only in how much is needed
 CHECK_INTERVAL = 45.0  # seconds between two States to a member to which nothing changed
 DIFF_PAUSE = 10.0  # seconds before a second Merkle diff with the same member
