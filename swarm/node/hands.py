@@ -65,6 +65,7 @@ FIRST_TIDY = 60.0  # seconds after the folder was opened: there is more urgent w
 TIDY_INTERVAL = 3600.0  # seconds; the shortest time that retention knows
 HASH_BATCH = 16  # files that one job reads: handing over each by itself costs more than reading a small one
 HEALTH_SECONDS = 0.25  # between two looks at the folder while pieces of content are written
+LATE_PAUSE = 1.0  # seconds in which a look for late writes, due by now, may be done
 LOOKED_SECONDS = 0.005  # for which the look after a listing counts as the one before the next
 VERIFY_PIECE = 64  # signatures that one thread checks in one go
 
@@ -131,12 +132,15 @@ class Hands:
         return [good for piece in self._pools["verify"].map(_verify, pieces) for good in piece]
 
     def late_due(self) -> float | None:
-        """Looks for late writes when it is time; else when that will be, in the clock of time.monotonic."""
-        due = self._late.next_due()
-        if due is not None and due <= time.monotonic() and (self._looking is None or self._looking.done()):
+        """Looks for late writes when it is time. When to ask again, in the clock of time.monotonic."""
+        due, now = self._late.next_due(), time.monotonic()
+        if due is None or due > now:
+            return due
+        if self.away:
+            return None  # that it is back is an event
+        if self._looking is None or self._looking.done():
             self._looking = self._pools["install"].submit(self._look_for_late_writes)
-            return None
-        return due
+        return now + LATE_PAUSE  # never at once: the look may wait behind a group of the installer's for long
 
     def tidy_now_and_then(self) -> None:
         """Lets go of what history need not keep, when it is time."""

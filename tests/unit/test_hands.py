@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import queue
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ import pytest
 
 from swarm.disk import marker
 from swarm.disk.history import history_path
+from swarm.disk.late import LATE_SECONDS
+from swarm.disk.placement import Late
 from swarm.errors import Unavailable
 from swarm.keys.chain import FolderKeys
 from swarm.keys.device import DeviceKey
@@ -147,3 +150,25 @@ def test_a_folder_that_cannot_be_opened_is_away(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr("swarm.node.hands.SafeFileSystem", gone)
     with pytest.raises(Unavailable, match="cannot be opened"):
         Hands(str(tmp_path), identity, lambda event: None)
+
+
+def test_a_look_for_late_writes_that_waits_for_the_installer_does_not_make_the_engine_spin(tmp_path: Path) -> None:
+    keys = FolderKeys.create(b"o" * 32)
+    marker.lay_out(str(tmp_path), keys.folder_id)
+    identity = Identity(keys, DeviceKey.create(b"d" * 32), "anna", 1, cloned=False, created=True)
+    hands = Hands(str(tmp_path), identity, lambda event: None)
+    busy = threading.Event()
+    try:
+        hands._pools["install"].submit(busy.wait, 20)
+        (tmp_path / "old.txt").write_text("x")
+        hands._late.add([Late("a.txt", "old.txt", hands.files.stat("old.txt"))], time.monotonic() - LATE_SECONDS)
+        for _ in range(2):
+            due = hands.late_due()
+            assert due is not None
+            assert due > time.monotonic()
+        busy.set()
+        hands._pools["install"].submit(int).result(20)
+        assert hands.late_due() is None  # it was looked at
+    finally:
+        busy.set()
+        hands.close()
