@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from swarm.disk import marker
 from swarm.disk.marker import Unhealthy
+from swarm.errors import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,10 +48,14 @@ class Presence:
 
     def come_back(self, open_anew: Callable[[], None]) -> bool:
         """Whether a folder that was away is there again, perhaps on another disk. It counts as away until `open_anew`
-        has opened what is there now: what was open may be of the disk that has gone."""
+        has opened what is there now: what was open may be of the disk that has gone. It raises Unavailable where that
+        has gone again."""
         if not self.is_back():
             return False
-        open_anew()
+        try:
+            open_anew()
+        except Unavailable:
+            return False  # gone again
         self.welcome()
         return True
 

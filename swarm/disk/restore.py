@@ -44,7 +44,8 @@ def restore_all(
     kept: list[str] = []
     path = wanted[0][1]  # the one of which an error speaks
     try:
-        for version, _ in wanted:
+        for version, place in wanted:
+            path = place
             temps.append(f"{OURS}/tmp/restore-{version.id}-{now_ns():x}-{len(temps)}")
             _make(files, version, temps[-1], durable=not many)
         if many:
@@ -56,7 +57,7 @@ def restore_all(
         finally:
             placement.settle()
     except (Raced, FileExistsError) as error:
-        raise UserError(f"{path} changed just now; nothing was restored", "try again", EXIT_FAILED) from error
+        raise UserError(f"{path} changed just now, and was not restored", "try again", EXIT_FAILED) from error
     except Refused as refusal:
         raise UserError(f"{path} cannot be restored: {refusal.why}") from refusal
     except OSError as error:

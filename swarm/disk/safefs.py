@@ -12,7 +12,7 @@ go on receiving files under its old name, and resolving costs 2 µs.
 The root is held open, so that a disk mounted over it, or a directory put in its place, is noticed (`stat("")` raises
 FileNotFoundError) and never written to. It also keeps a disk from being unmounted until `close`.
 
-Thread-safe, except that `close` must come last.
+Thread-safe, except that `close` must come last; `close_when_unused` need not.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from __future__ import annotations
 import errno
 import os
 import stat as modes
+import weakref
 from typing import TYPE_CHECKING, NoReturn
 
 from swarm.disk import syscalls
@@ -107,6 +108,11 @@ class SafeFileSystem:
         if self.root_descriptor >= 0:
             fd, self.root_descriptor = self.root_descriptor, -1
             os.close(fd)
+
+    def close_when_unused(self) -> None:
+        """For one that others may be at work with: it is closed once the last of them has let go of it. A descriptor
+        closed under their hands would soon be the number of another directory, and they would write into that."""
+        weakref.finalize(self, os.close, self.root_descriptor).atexit = False
 
     @property
     def traits(self) -> Traits:

@@ -18,7 +18,10 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from swarm.ids import DeviceId, Origin
 
-MAX_UNCONFIRMED = 8192  # records sent to a peer and not confirmed by its clock: some 4 MB
+MAX_UNCONFIRMED = 8192  # records sent to a peer and not confirmed by its clock: mostly some 4 MB
+# Bytes of them, and a Delta more. A record may have 64 KiB; a link with 64 MiB that nobody has read is closed, and
+# the next one would be filled with the same again.
+MAX_UNCONFIRMED_BYTES = 8 << 20
 FORWARD_DELAY = 0.5  # seconds: an author's own push, and the clock that confirms it, take less
 
 
@@ -33,6 +36,7 @@ class _Sent(NamedTuple):
     origin: Origin
     upto: int
     records: int
+    size: int  # bytes of them
 
 
 @dataclass(slots=True)
@@ -88,7 +92,7 @@ class Scuttlebutt:
     def missing(self, device: DeviceId, ours: dict[Origin, int], own: Origin, now: float) -> list[Missing]:
         """What to send now; [] before the peer has said what it has, and while it must catch its breath."""
         peer = self.peers[device]
-        if not peer.heard or sum(sent.records for sent in peer.unconfirmed) >= MAX_UNCONFIRMED:
+        if not peer.heard or not self.has_room(device):
             return []
         return [
             Missing(origin, peer.has(origin))
@@ -96,10 +100,19 @@ class Scuttlebutt:
             if seq > peer.has(origin) and (origin == own or now >= self._learned.get(origin, 0.0) + FORWARD_DELAY)
         ]
 
-    def sent(self, device: DeviceId, origin: Origin, upto: int, records: int) -> None:
+    def has_room(self, device: DeviceId) -> bool:
+        """Whether more may be sent before the peer has confirmed some of what was."""
+        unconfirmed = self.peers[device].unconfirmed
+        return (
+            sum(sent.records for sent in unconfirmed) < MAX_UNCONFIRMED
+            and sum(sent.size for sent in unconfirmed) < MAX_UNCONFIRMED_BYTES
+        )
+
+    def sent(self, device: DeviceId, origin: Origin, upto: int, records: int, size: int) -> None:
+        """So many records went out, with so many bytes in all."""
         peer = self.peers[device]
         peer.sent[origin] = upto
-        peer.unconfirmed.append(_Sent(origin, upto, records))
+        peer.unconfirmed.append(_Sent(origin, upto, records, size))
 
     def next_due(self, ours: dict[Origin, int], own: Origin, now: float) -> float | None:
         """When something that is held back becomes due."""

@@ -17,9 +17,11 @@ from swarm.disk import assembler, hasher, installer, scanner
 from swarm.disk.debt import Debt
 from swarm.disk.late import LateWatch
 from swarm.disk.presence import Presence
+from swarm.disk.refusal import sentence
 from swarm.disk.retention import NEWEST
 from swarm.disk.safefs import SafeFileSystem
 from swarm.disk.tidy import tidy, tidy_path
+from swarm.errors import Unavailable
 from swarm.ids import parent_of
 from swarm.index.record_codec import verify_record
 from swarm.sync.dirty import Dirty
@@ -40,6 +42,7 @@ from swarm.sync.events import (
     Run,
     Scan,
     ScanFailed,
+    Scanned,
     StoreChunks,
     StoreFiles,
     SweepTemps,
@@ -62,6 +65,7 @@ FIRST_TIDY = 60.0  # seconds after the folder was opened: there is more urgent w
 TIDY_INTERVAL = 3600.0  # seconds; the shortest time that retention knows
 HASH_BATCH = 16  # files that one job reads: handing over each by itself costs more than reading a small one
 HEALTH_SECONDS = 0.25  # between two looks at the folder while pieces of content are written
+LATE_PAUSE = 1.0  # seconds in which a look for late writes, due by now, may be done
 LOOKED_SECONDS = 0.005  # for which the look after a listing counts as the one before the next
 VERIFY_PIECE = 64  # signatures that one thread checks in one go
 
@@ -78,7 +82,7 @@ class Hands:
         self._identity = identity
         self._post = post
         self._presence = Presence(root, identity.keys.folder_id, lambda why: post(Health(why)))
-        self.files = SafeFileSystem(root)
+        self.files = _opened(root)
         name = os.path.basename(root)
         self._pools = {pool: ThreadPoolExecutor(threads, f"{pool} {name}") for pool, threads in POOLS.items()}
         self._late = LateWatch()
@@ -128,12 +132,15 @@ class Hands:
         return [good for piece in self._pools["verify"].map(_verify, pieces) for good in piece]
 
     def late_due(self) -> float | None:
-        """Looks for late writes when it is time; else when that will be, in the clock of time.monotonic."""
-        due = self._late.next_due()
-        if due is not None and due <= time.monotonic() and (self._looking is None or self._looking.done()):
+        """Looks for late writes when it is time. When to ask again, in the clock of time.monotonic."""
+        due, now = self._late.next_due(), time.monotonic()
+        if due is None or due > now:
+            return due
+        if self.away:
+            return None  # that it is back is an event
+        if self._looking is None or self._looking.done():
             self._looking = self._pools["install"].submit(self._look_for_late_writes)
-            return None
-        return due
+        return now + LATE_PAUSE  # never at once: the look may wait behind a group of the installer's for long
 
     def tidy_now_and_then(self) -> None:
         """Lets go of what history need not keep, when it is time."""
@@ -147,8 +154,8 @@ class Hands:
         self._presence.come_back(self._open_anew)
 
     def _open_anew(self) -> None:
-        old, self.files = self.files, SafeFileSystem(self.root)
-        old.close()
+        old, self.files = self.files, _opened(self.root)
+        old.close_when_unused()  # a job that was begun on it may not be over
 
     # -- in the pools
 
@@ -173,7 +180,8 @@ class Hands:
         assert isinstance(effect, Scan)
         looked = not self.away and time.monotonic() < self._listed_at + LOOKED_SECONDS
         event = scanner.scan(self.files, effect.directory, self.healthy, self._debt, looked)
-        self._listed_at = time.monotonic()
+        if isinstance(event, Scanned):
+            self._listed_at = time.monotonic()
         return event
 
     def _hash(self, effect: Effect) -> Event:
@@ -255,6 +263,14 @@ class Hands:
             case SweepTemps():
                 assembler.sweep(self.files)
         return None
+
+
+def _opened(root: str) -> SafeFileSystem:
+    """Raises Unavailable: it was there a moment ago, and may have gone since."""
+    try:
+        return SafeFileSystem(root)
+    except OSError as error:
+        raise Unavailable(f"{root} cannot be opened: {sentence(error)}") from error
 
 
 def failed(effect: Effect, why: str) -> Event | None:

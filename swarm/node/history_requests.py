@@ -87,9 +87,11 @@ class HistoryRequests:
         rows = []
         for start in range(0, len(wanted), RESTORE_GROUP):
             group = wanted[start : start + RESTORE_GROUP]
-            kept = await asyncio.to_thread(restore_all, files, group, thread.chunk_key, time.time_ns)
             places = frozenset(place for _, place in group)
-            thread.post(Dirty(frozenset(parent_of(place) for place in places), places))
+            try:
+                kept = await asyncio.to_thread(restore_all, files, group, thread.chunk_key, time.time_ns)
+            finally:  # of a group that failed, too, some may be there
+                thread.post(Dirty(frozenset(parent_of(place) for place in places), places))
             rows += [
                 {
                     "path": _absolute(folder, place),

@@ -44,12 +44,12 @@ if TYPE_CHECKING:
 
 DELTA_BYTES = 256 << 10  # of records in one Delta: a quarter of a frame
 DELTA_RECORDS = 512
-MUCH = 64  # files needed: a group or two of the installer's
+MUCH = 64  # files needed: with fewer, whoever waits for the end wants to know each step
 NEED_INTERVAL = 0.5  # seconds between two States that differ only in how much is needed
 CHECK_INTERVAL = 45.0  # seconds between two States to a member to which nothing changed
 DIFF_PAUSE = 10.0  # seconds before a second Merkle diff with the same member
 # Seconds from asking a member to say all again until nothing can come any more that it said before it heard that: what
-# may be on its way to us is some 4 MB (MAX_UNCONFIRMED), over a slow line.
+# may be on its way to us is some 4 MB, and 8 at most (MAX_UNCONFIRMED_BYTES), over a slow line.
 RESEND_SECONDS = 120.0
 
 
@@ -342,7 +342,8 @@ class Exchange:
             self._speak_state(peer, state, now)
             while lacking := self.gossip.missing(peer, self.ledger.clock, self.ledger.origin, now):
                 for missing in lacking:
-                    self._send_delta(peer, missing)
+                    if self.gossip.has_room(peer):  # the one before may have taken the last of it
+                        self._send_delta(peer, missing)
 
     def _speak_state(self, peer: DeviceId, state: State, now: float) -> None:
         before = self._told.get(peer)
@@ -378,7 +379,7 @@ class Exchange:
             upto = ours
         self._introduce_to(peer, [origin])
         self._out(Send(peer, Delta(self.keys.folder_id, origin, after, upto, tuple(raws))))
-        self.gossip.sent(peer, origin, upto, len(raws))
+        self.gossip.sent(peer, origin, upto, len(raws), size)
 
     def _introduce_to(self, peer: DeviceId, origins: Iterable[Origin]) -> None:
         known = self.gossip.peers[peer].introduced

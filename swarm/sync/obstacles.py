@@ -41,9 +41,8 @@ class Obstacles:
         self._missing = missing
         self._covered = covered
         self._waiting: defaultdict[str, dict[str, None]] = defaultdict(dict)  # a path -> who waits for it
-        self._unsure: defaultdict[str, dict[str, None]] = defaultdict(
-            dict
-        )  # what is missing or covered -> who waits to know
+        # What is missing or covered -> who waits to know.
+        self._unsure: defaultdict[str, dict[str, None]] = defaultdict(dict)
 
     # -- who waits for whom
 

@@ -47,9 +47,8 @@ class State:
     need_bytes: Annotated[int, SEQ]
     settled: bool  # nothing on the sender's disk waits to be looked at
     resend: bool  # forget what you sent me: I have only what my clock says
-    local_changes: Annotated[int, SEQ] = (
-        0  # paths that are otherwise on the sender's disk, by its user, who may not write
-    )
+    # Paths that are otherwise on the sender's disk, by its user, who may not write.
+    local_changes: Annotated[int, SEQ] = 0
 
 
 @message(FOLDER_MESSAGES, 17)

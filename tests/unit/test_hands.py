@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import queue
+import threading
 import time
 from typing import TYPE_CHECKING
 
+import pytest
+
 from swarm.disk import marker
 from swarm.disk.history import history_path
+from swarm.disk.late import LATE_SECONDS
+from swarm.disk.placement import Late
+from swarm.errors import Unavailable
 from swarm.keys.chain import FolderKeys
 from swarm.keys.device import DeviceKey
 from swarm.node.hands import FIRST_TIDY, Hands
@@ -17,8 +24,6 @@ from swarm.sync.folder import Identity
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
     from swarm.sync.files import Stat
 
@@ -104,3 +109,66 @@ def test_the_look_after_a_listing_is_the_one_before_the_next(tmp_path: Path, mon
     finally:
         hands.close()
     assert happened == ["look", "list", "look", "list", "look", "list", "look"]
+
+
+def test_a_job_on_a_disk_that_was_away_ends_on_what_it_began_with(tmp_path: Path) -> None:
+    """The descriptor of its root, closed meanwhile, would soon be that of another directory."""
+    keys = FolderKeys.create(b"o" * 32)
+    root = tmp_path / "docs"
+    for directory, name in ((root, "old.txt"), (tmp_path / "copy", "new.txt")):
+        directory.mkdir()
+        marker.lay_out(str(directory), keys.folder_id)
+        (directory / name).write_text("x")
+    identity = Identity(keys, DeviceKey.create(b"d" * 32), "anna", 1, cloned=False, created=True)
+    hands = Hands(str(root), identity, lambda event: None)
+    try:
+        at_work = hands.files
+        descriptor = at_work.root_descriptor
+        os.rename(root, tmp_path / "aside")
+        os.rename(tmp_path / "copy", root)
+        assert hands.healthy()
+        hands.look_again()
+        assert not hands.away
+        assert "old.txt" in at_work.scan("")
+        assert "new.txt" in hands.files.scan("")
+        del at_work
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(descriptor)
+    finally:
+        hands.close()
+
+
+def test_a_folder_that_cannot_be_opened_is_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its disk went between the look and the opening; that is no internal error, and tried again."""
+    keys = FolderKeys.create(b"o" * 32)
+    marker.lay_out(str(tmp_path), keys.folder_id)
+    identity = Identity(keys, DeviceKey.create(b"d" * 32), "anna", 1, cloned=False, created=True)
+
+    def gone(root: str) -> None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), root)
+
+    monkeypatch.setattr("swarm.node.hands.SafeFileSystem", gone)
+    with pytest.raises(Unavailable, match="cannot be opened"):
+        Hands(str(tmp_path), identity, lambda event: None)
+
+
+def test_a_look_for_late_writes_that_waits_for_the_installer_does_not_make_the_engine_spin(tmp_path: Path) -> None:
+    keys = FolderKeys.create(b"o" * 32)
+    marker.lay_out(str(tmp_path), keys.folder_id)
+    identity = Identity(keys, DeviceKey.create(b"d" * 32), "anna", 1, cloned=False, created=True)
+    hands = Hands(str(tmp_path), identity, lambda event: None)
+    busy = threading.Event()
+    try:
+        hands._pools["install"].submit(busy.wait, 20)
+        (tmp_path / "old.txt").write_text("x")
+        hands._late.add([Late("a.txt", "old.txt", hands.files.stat("old.txt"))], time.monotonic() - LATE_SECONDS)
+        for _ in range(2):
+            due = hands.late_due()
+            assert due is not None
+            assert due > time.monotonic()
+        busy.set()
+        hands._pools["install"].submit(int).result(20)
+        assert hands.late_due() is None  # it was looked at
+    finally:
+        busy.set()
+        hands.close()

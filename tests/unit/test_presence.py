@@ -8,6 +8,7 @@ import pytest
 
 from swarm.disk.marker import Sight, Unhealthy, marker_text
 from swarm.disk.presence import Presence
+from swarm.errors import Unavailable
 from swarm.ids import FolderId
 
 FOLDER = FolderId(b"\x01" * 16)
@@ -78,3 +79,18 @@ def test_a_folder_may_come_back_on_another_disk() -> None:
 def test_a_folder_that_is_not_there_is_not_opened() -> None:
     with pytest.raises(Unhealthy):
         Presence("/docs", FOLDER, lambda why: None, lambda: Sight((1, 2), None))
+
+
+def test_a_folder_that_goes_again_while_it_is_opened_is_still_away() -> None:
+    root = Root()
+    root.sight = Sight((1, 2), None)
+    why = root.presence.healthy()
+    root.sight = HERE
+
+    def gone() -> None:
+        raise Unavailable("it was there a moment ago")
+
+    assert not root.presence.come_back(gone)
+    assert root.presence.healthy() == why
+    assert root.presence.come_back(lambda: None)
+    assert root.told == [why, ""]

@@ -231,3 +231,12 @@ def test_of_a_group_those_before_one_that_cannot_be_restored_are(files: MemoryFi
     assert files.read_file("d/a") == b"a"
     assert sorted(files.list("d")) == ["a", "b"]
     assert files.list(".swarm/tmp") == []
+
+
+def test_of_many_to_restore_the_one_that_cannot_be_made_is_named(files: MemoryFileSystem) -> None:
+    keep(files, "d/a.txt", NOW - 5, b"one")
+    keep(files, "d/b.txt", NOW - 5, b"two")
+    [first], [second] = versions_of(files, "d/a.txt"), versions_of(files, "d/b.txt")
+    files.unlink(second.place)
+    with pytest.raises(UserError, match=r"d/b\.txt"):
+        restore_all(files, [(first, first.path), (second, second.path)], KEY, now_ns)
