@@ -1,8 +1,9 @@
 """Late writes: what a program writes, through a handle that it had open, into a file that was displaced meanwhile.
 
 Such bytes land in history, where nobody looks for them. So each displaced file is looked at again once programs have
-had time to close what they had open, and one that changed comes back as a conflict copy beside the name where it was:
-for the next scan it is a new file of the user's. The one in history stays.
+had time to close what they had open, and one that changed comes back as a conflict copy beside the name where it was,
+or, if its directory has gone too, beside that: for the next scan it is a new file of the user's. The one in history
+stays.
 """
 
 from __future__ import annotations
@@ -51,11 +52,11 @@ class LateWatch:
 
 
 def _bring_back(files: FileSystem, entry: Late, device_name: str) -> str:
-    """Copies it to a free conflict name beside where it was; "" where it stays in history alone."""
+    """Copies it to a free conflict name; "" where it stays in history alone."""
     if entry.stat.kind is not Kind.FILE or below_git(entry.path):
         return ""  # a file more breaks a repository
     digest = blake2b(f"{entry.history}\0{entry.stat.mtime_ns}".encode("utf-8", "surrogateescape"), digest_size=32)
-    path = conflict_name(entry.path, device_name, digest.hexdigest(), DIGITS)
+    path = conflict_name(_place(files, entry.path), device_name, digest.hexdigest(), DIGITS)
     temp = f"{OURS}/tmp/late-{digest.hexdigest()[:16]}"
     try:
         copy(files, entry.history, temp)
@@ -64,6 +65,19 @@ def _bring_back(files: FileSystem, entry: Late, device_name: str) -> str:
         drop(files, temp)
         return ""
     return path
+
+
+def _place(files: FileSystem, path: str) -> str:
+    """That path, or the same name in the first directory above it that is still there."""
+    name, directory = path.rpartition("/")[2], parent_of(path)
+    while directory:
+        try:
+            if files.stat(directory).kind is Kind.DIRECTORY:
+                return f"{directory}/{name}"
+        except OSError:
+            pass
+        directory = parent_of(directory)
+    return name
 
 
 def _finish(files: FileSystem, temp: str, path: str, entry: Late) -> None:

@@ -264,7 +264,7 @@ class Ledger:
 
         Those are the ones beyond what was confirmed; a seq of theirs may stand for another record elsewhere. From the
         first of `doubles` on it does, whatever was confirmed: records of this life that somebody else has signed. They
-        stay as they are.
+        stay as they are. So what is written anew covers none of those seqs: it was of other records.
         """
         old, self.origin = self.origin, origin
         confirmed = int.from_bytes(self.store.get("confirmed") or b"", "big")
@@ -277,7 +277,10 @@ class Ledger:
             register = self.store.register(orphan.key)
             rest = tuple(record for record in register if record.hash != orphan.hash)
             self._put(orphan.path, orphan.key, register, rest)
-            record = self._author(orphan.path, Value.of(orphan), orphan.context, wall, orphan.moved, hlc=orphan.hlc)
+            context = tuple(
+                (o, min(seq, confirmed) if o == old else seq) for o, seq in orphan.context if o != old or confirmed
+            )
+            record = self._author(orphan.path, Value.of(orphan), context, wall, orphan.moved, hlc=orphan.hlc)
             local = self.store.local(orphan.path)
             if local is not None and orphan.dot in local.installed:
                 self.store.put_local(orphan.path, replace(local, installed=version.context_of([record])))

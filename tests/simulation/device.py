@@ -158,6 +158,8 @@ class Device:
         """As the folder's thread does when the database refuses: everything is closed, and opened again until it can
         be. What was not committed is forgotten, sessions stay."""
         self.world.note(self.name, f"closes its folder: {why}")
+        if self.folder is not None and self.world.oracle is not None:
+            Setback(self.world.oracle, self).ended(self.folder)
         self.folder = None
         self.refusals.closed()
         self.store.rollback()
@@ -175,7 +177,7 @@ class Device:
     def stop(self) -> None:
         """The process is killed. The disk stays as it is, the database as it was committed."""
         if self.folder is not None and self.world.oracle is not None:
-            Setback(self.world.oracle, self).ended(self.folder)
+            Setback(self.world.oracle, self).killed(self.folder)
         self.folder = None
         self.refusals.closed()
         self.wants_to_run = False

@@ -369,6 +369,9 @@ class Oracle:
 
     def stepped(self, device: Device) -> None:
         """The engine committed: are the records that it signed just?"""
+        assert device.folder is not None
+        planner = device.folder.planner
+        self._watched[device.name].given = {*planner.busy, *planner._sources, *planner._unsettled}
         Signatures(self, device).judge()
 
     # -- what is said

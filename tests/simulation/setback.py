@@ -36,18 +36,22 @@ class Setback:
     device: Device
 
     def ended(self, folder: Folder) -> None:
-        """Its run ends here: nobody will report what the installer has of that folder. What an earlier run left so is
-        settled by one that has looked at everything. What our very last system call displaced was not looked at: had a
-        user just written it, it would have been put back, and the next run takes it for what was to be displaced."""
-        oracle, device, planner = self.oracle, self.device, folder.planner
-        watched = oracle.watched(device)
+        """Its run ends here: nobody will report what the installer has of that folder, and what was reported since the
+        last commit is forgotten. What an earlier run left so is settled by one that has looked at everything."""
+        oracle, watched = self.oracle, self.oracle.watched(self.device)
         if folder.observer.first_walk_done and folder.observer.settled:
             watched.doubted.clear()
-        had = {*planner.busy, *planner._sources, *planner._unsettled}
-        watched.doubted |= had
+        watched.doubted |= watched.given
         for path, data in oracle.ended:
-            if path in had & watched.acted:  # a moment ago, so that no run will know that it was the user
+            if path in watched.given & watched.acted:  # a moment ago, so that no run will know that it was the user
                 oracle.produced[path, data] += TWICE
+
+    def killed(self, folder: Folder) -> None:
+        """In the middle of a piece of work, too. What our very last system call displaced was not looked at: had a
+        user just written it, it would have been put back, and the next run takes it for what was to be displaced."""
+        oracle, device, planner = self.oracle, self.device, folder.planner
+        self.ended(folder)
+        watched = oracle.watched(device)
         displaced = watched.displaced  # by the last call but one, when the last one was let go and is never made
         oracle.look(device)
         for data in (displaced | watched.displaced) & oracle.due.keys() if planner.busy else ():

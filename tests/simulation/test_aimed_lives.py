@@ -82,3 +82,22 @@ def test_whoever_has_heard_of_one_author_and_not_yet_of_another_is_at_no_fault()
     assert three.folder.ledger.roots != four.folder.ledger.roots
     judge(world)
     assert four.contents() == [b"second"]
+
+
+def test_what_is_told_anew_does_not_supersede_what_only_has_the_same_dot() -> None:
+    """Of two copies of a machine, one deletes its own version, which the other's database knows as another one."""
+    world, [one, other] = devices()
+    one.write("a", b"first")
+    world.settle()
+    twin = world.clone(one)
+    assert world.oracle is not None
+    world.oracle.cloned(one, twin)
+    part(twin, other)
+    twin.start()
+    one.write("a", b"of one")
+    twin.write("a", b"of the twin")
+    world.run(5.0)
+    twin.remove("a")
+    world.run(5.0)
+    judge(world)
+    assert one.contents() == twin.contents() == other.contents() == [b"of one"]

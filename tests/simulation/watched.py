@@ -31,6 +31,7 @@ class Watched:
     took: set[tuple[str, bytes]] = field(default_factory=set)  # (path, content) that went from there in that time
     visible: set[bytes] = field(default_factory=set)  # contents that were ever at a user's path
     users: set[int] = field(default_factory=set)  # inodes that a user made or wrote to
+    given: set[str] = field(default_factory=set)  # paths that the installer had at the last commit
     doubted: set[str] = field(default_factory=set)  # paths that the installer had when a run ended
 
     def made(self, path: str, data: bytes) -> None:

@@ -37,6 +37,20 @@ def test_what_is_written_late_comes_back_as_a_conflict_copy(files: MemoryFileSys
     assert files.read_file(HISTORY) == b"the old version, and more"
 
 
+@pytest.mark.parametrize("instead", ["nothing", "a file"])
+def test_what_is_written_late_below_a_directory_that_has_gone_comes_back_where_that_was(
+    files: MemoryFileSystem, instead: str
+) -> None:
+    watch = LateWatch()
+    watch.add([displaced(files)._replace(path="d/e/f/a.txt")], now=100.0)
+    if instead == "a file":
+        files.write_file("d/e", b"another kind")
+    files.write_file(HISTORY, b"the old version, and more")
+    [path] = watch.look(files, "anna", 100.0 + LATE_SECONDS)
+    assert path.startswith("d/a (conflict anna ")
+    assert files.read_file(path) == b"the old version, and more"
+
+
 def test_what_was_not_written_to_stays_where_it_is(files: MemoryFileSystem) -> None:
     watch = LateWatch()
     watch.add([displaced(files)], now=100.0)
