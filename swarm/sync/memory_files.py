@@ -422,8 +422,11 @@ class MemoryFileSystem:
         here, there = self._place(one), self._place(other)
         self._must_be_outside(first, there[0], one)
         self._must_be_outside(second, here[0], other)
-        if first is not second:
-            self._set((*here, second), (*there, first))
+        if first is not second:  # the names stay, spelled as they are, and what they lead to changes
+            self._set((*self._spelled(*here), second), (*self._spelled(*there), first))
+
+    def _spelled(self, directory: Node, name: str) -> tuple[Node, str]:
+        return directory, directory.entries[self._key(name)].name
 
     def _must_be_outside(self, node: Node, directory: Node, path: str) -> None:
         """A directory cannot move into itself, nor a mount point at all."""

@@ -144,7 +144,7 @@ class Observer:
         self._scan(directory)
 
     def removed(self, path: str) -> None:
-        """We took away what was at `path`: whoever reads it now reads what a disk that folds names takes for it."""
+        """Nothing is at `path` any more: whoever reads it now reads what a disk that folds names takes for it."""
         self._files.drop(path)
         self.missing.forget(path)  # a listing that came before our result lacked it
 
@@ -418,6 +418,7 @@ class Observer:
 
     def _delete_below(self, path: str, wall: int) -> None:
         for below in sorted((below for below, _ in self.store.locals_below(path)), key=str.encode, reverse=True):
+            self._files.drop(below)
             self._delete_one(below, wall)
 
     def _delete_one(self, path: str, wall: int) -> None:
@@ -472,7 +473,7 @@ class Observer:
             else:
                 self.changes.edited(path, found.local(()))
             if moved:
-                self.missing.forget(moved)
+                self.removed(moved)
                 self._delete(moved, wall)
             if found.kind is Kind.DIRECTORY:
                 self.missing.hasten(found.stat.inode, now + RENAME_WAIT)

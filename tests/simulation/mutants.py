@@ -43,7 +43,7 @@ MUTANTS: tuple[Mutant, ...] = tuple(
          "return _Achieved(None, self.placement.displace(path, expected))",
          "return (self.files.unlink(path), _Achieved(None))[1]", PLAIN),
         ("does not put back", "keeps a user's raced edit in history", D + "placement",
-         "        raise self._put_back(place, path, temp, made, expected)", "        raise Raced", PLAIN),
+         "        raise self._put_back(place, path, made, expected)", "        raise Raced", PLAIN),
         ("hides what it has shown", "a new file in its place is no word where the old one cannot be seen", D + "placement",
          "return Unseen(place, sentence(error))", "return Raced(place)", PLAIN),
         ("reports the user's bytes as ours", "takes what is there for what was installed", D + "installer",

@@ -115,7 +115,7 @@ ROOMS: tuple[tuple[str, str, str, str, str, tuple[str, ...]], ...] = (
     ("a temp has one name", "writes on in a temp that may be a user's file", D + "assembler",
      "    if files.traits.noreplace:\n", "    if True:\n", ("everything", "personality")),
     ("put back and away", "takes what came out for the new file, and leaves the newer in history", D + "placement",
-     "            if _unchanged(out, inside):\n", "            if True:\n", ALL),
+     "            if _unchanged(out, inside) and (inside", "            if True or (inside", ALL),
     ("an empty place stays empty", "does not put back what somebody made room for", D + "placement",
      "                if self._return(place, path):\n                    return Raced()\n                continue", "                return Raced(place)", ALL),
     ("late writes are nobody's", "does not look again at what it displaced", D + "late",

@@ -319,6 +319,8 @@ class Oracle:
                         self._watched[device.name].made(path, data)
             if result.outcome is Outcome.RACED:
                 self._excuse_shown(device, result.operation)
+            elif result.history and isinstance(result.operation, InstallFile):
+                self._excuse_respelled(device, path, result.history)
             if result.history and result.outcome is not Outcome.DONE:
                 self._excuse(device, result.history)
                 shown = self.tree(device).get(path, (None, None))[1]
@@ -366,6 +368,17 @@ class Oracle:
             for path, data in self._watched[device.name].took:
                 if path == operation.path and self.name_of(data) == operation.content:
                     self.produced[path, data] += TWICE
+
+    def _excuse_respelled(self, device: Device, path: str, history: str) -> None:
+        """A user respelled the name between our look and our exchange. A disk that folds names takes both for one: the
+        new version has the new spelling now, as if they had been a moment later, which nobody can tell apart."""
+        watched = self._watched[device.name]
+        for at in watched.acted - {path}:
+            is_one = at.count("/") == path.count("/") and _leads_through(device.files, path, at)
+            shown = watched.tree.get(at, (None, None))[1]
+            if is_one and isinstance(shown, bytes) and any(path == one for one, _ in watched.took):
+                watched.made(at, shown)
+                self._excuse(device, history)
 
     def stepped(self, device: Device) -> None:
         """The engine committed: are the records that it signed just?"""

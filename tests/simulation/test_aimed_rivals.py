@@ -211,3 +211,17 @@ def test_a_directory_respelled_while_nobody_heard_of_it_comes_where_names_fold()
     join(one, other)
     judge(world)
     assert {path: data for path, (_, data) in other.tree().items()} == {"d": None, "d/x": b"first"}
+
+
+def test_a_name_respelled_right_before_the_exchange_is_the_name_of_the_new_version() -> None:
+    """As it would be a moment later: the disk takes both names for one. What it replaced is in history."""
+    world, [one, other] = devices()
+    other.files.traits = Traits(folds_case=True)
+    other.stop()
+    other.start()
+    one.write("a", b"first")
+    world.settle()
+    ahead(other, "exchange", lambda: other.rename("a", "A"), ".swarm/history/")
+    one.write("a", b"second")
+    judge(world)
+    assert {path: data for path, (_, data) in other.tree().items()} == {"A": b"second"}
