@@ -158,7 +158,8 @@ class Planner:
             return ()
         group: list[Operation] = []
         held: list[str] = []
-        while len(group) < MAX_GROUP and (path := self._next(held)) is not None:
+        making = any(isinstance(running.operation, MakeDirectory) for running in self._running.values())
+        while len(group) < MAX_GROUP and (path := self._next(held, making)) is not None:
             need = self._needs[path]
             operation = self._operation(path, need)
             if operation is None:
@@ -169,6 +170,7 @@ class Planner:
                 self._sources[operation.source] = path
                 self._drop(operation.source)
             group.append(operation)
+            making |= isinstance(operation, MakeDirectory)
         for path in held:
             if (waiting := self._needs.get(path)) is not None:
                 (self._removable if waiting.entry is None else self._ready)[path] = None
@@ -180,9 +182,10 @@ class Planner:
         only_removals = len(self._needs) == len(self._removable)
         return len(self._removable if only_removals else self._ready) >= NEXT_GROUP
 
-    def _next(self, held: list[str]) -> str | None:
-        """A path that is ready. `held`: gets those that are ready but for what reads them."""
-        for ready in (self._ready, self._removable):
+    def _next(self, held: list[str], making: bool) -> str | None:
+        """A path that is ready. `held`: gets those that are ready but for what reads them. `making`: directories are,
+        and what shall be in them may yet be moved there from where it is to go."""
+        for ready in (self._ready,) if making else (self._ready, self._removable):
             while True:
                 while ready:
                     path = next(iter(ready))
@@ -397,12 +400,9 @@ class Planner:
                     self._unsettled.add(operation.path)
                 self._record_failed(result, now)
                 continue
-            self._touch_again(operation)
-
-    def _touch_again(self, operation: Operation) -> None:
-        self.touch(operation.path)
-        if isinstance(operation, MoveFile):
-            self.touch(operation.source)
+            self.touch(operation.path)
+            if isinstance(operation, MoveFile):
+                self.touch(operation.source)
 
     def _record_done(self, result: Result, need: Need) -> None:
         operation, stat = result.operation, result.stat

@@ -291,3 +291,17 @@ def test_the_installer_has_the_next_group_while_it_is_at_work(monkeypatch: pytes
         one.remove(f"d{number}")
     world.settle()
     assert other.tree() == one.tree()
+
+
+def test_files_of_a_renamed_directory_are_moved_and_not_copied_from_history() -> None:
+    world, one, other = two_devices()
+    for number in range(4):
+        one.write(f"d/sub{number % 2}/{number}", b"%d" % number * 10)
+    world.settle()
+    begun = len(world.trace)
+    one.rename("d", "e")
+    world.settle()
+    told = world.trace[begun:]
+    assert sum("MoveFile" in line for line in told) == 4
+    assert not any("InstallFile" in line for line in told)
+    assert sorted(other.contents()) == [b"0" * 10, b"1" * 10, b"2" * 10, b"3" * 10]
