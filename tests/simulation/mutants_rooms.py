@@ -42,7 +42,7 @@ ROOMS: tuple[tuple[str, str, str, str, str, tuple[str, ...]], ...] = (
     ("never mind the writer", "forgets that a file was closed while the installer was at it", S + "listings",
      "        self._written[parent_of(path)].add(path)", "        pass", PLAIN),
     ("an old root will do", "goes on with what was open, when the folder is back on another disk", D + "presence",
-     "        open_anew()\n", "", ("marker",)),
+     "            open_anew()\n", "            pass\n", ("marker",)),
     ("waits below what was covered", "never looks again at what was below a mount", S + "obstacles",
      "            self._unsure[above][path] = None", "            self.wait(above, path)", ("marker",)),
     # -- what is found, and what it is
