@@ -140,7 +140,11 @@ class Placement:
 
     def fill(self, temp: str, path: str) -> None:
         """Puts the temp where nothing is."""
-        self.files.rename_noreplace(temp, path)
+        try:
+            self.files.rename_noreplace(temp, path)
+        except OSError:
+            if not self._is_linked(temp, path):
+                raise
         self._touch(path)
 
     def replace(self, made: Made, path: str, expected: Local) -> str:
@@ -254,6 +258,15 @@ class Placement:
         return not self.is_fresh(stat.mtime_ns) or self.holds(path, stat, expected)
 
     # -- inside
+
+    def _is_linked(self, temp: str, path: str) -> bool:
+        """Whether the temp is there, and has kept its own name as well: some disks take two steps, and may refuse the
+        second. It is a temp nobody needs."""
+        try:
+            one, other = self.files.stat(temp), self.files.stat(path)
+        except OSError:
+            return False
+        return (one.inode, one.device) == (other.inode, other.device)
 
     def _touch(self, path: str) -> None:
         self.touched[parent_of(path)] = None

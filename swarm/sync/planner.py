@@ -213,14 +213,13 @@ class Planner:
         for waiter in self.obstacles.take_known(path):
             self.touch(waiter)
         local = self.store.local(path)
-        if local is None:
-            self._unsettled.discard(path)
         need = self._need(path, entry, local)
         if need is None or (path in self.changes and self.ledger.is_below_file(path)):
             self.changes.drop(path)
         elif self.changes.stays(path, need.installed, going=need.entry is None):
             need = None
         if need is None:
+            self._unsettled.discard(path)
             self.fetcher.forget(path)
             self.cannot.pop(path, None)
             self.troubles.pop(path, None)
@@ -461,6 +460,7 @@ class Planner:
                 self.fetcher.forget(path)
                 return
             self.troubles[path] = result.why
+            self._unsettled.add(path)  # should it be there all the same, nobody knows whether it lasts
             for directory in directories_above(path) if result.covered else ():
                 self._look_at(directory)  # one of these listings tells by what
         else:
