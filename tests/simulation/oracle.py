@@ -212,7 +212,6 @@ class Oracle:
         """Through a handle that was opened before its file was displaced: it may land in history, and where late writes
         are looked for, it comes back. What a user had put into that file before is written over, wherever it is."""
         self.written.add(data)
-        self._watched[device.name].users.add(inode)
         if before != data and before not in self.everywhere():
             self.due.pop(before, None)
             self.lossy = True  # somebody may wait for that version, and nobody has it any more
@@ -298,7 +297,7 @@ class Oracle:
 
     def _ended(self, path: str, data: bytes) -> bool:
         """Whether nobody wrote that again, since a user took it away."""
-        return self.produced[path, data] == 1 and not self.lies
+        return (path, data) in self.ended and self.produced[path, data] == 1 and not self.lies
 
     def is_from_a_liar(self, data: object) -> bool:
         return self.lies and isinstance(data, bytes) and data.startswith(b"lie")

@@ -1,12 +1,13 @@
 """What a device signs: no deletion of what no user of that disk deleted, no version that none of them made.
 
 A user's doing is told once. What is stated again is not covered by a deletion on its way, and would bring back what
-nobody wrote again. Excused are conflict copies, which get records of their own when somebody goes on working, and what
-a new life says again of the one before.
+nobody wrote again. Excused are conflict copies, which get records of their own when somebody goes on working, what a
+new life says again of the one before, and what is found where an installation was when a run ended.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -75,14 +76,14 @@ class Signatures:
         oracle, watched, name = self.oracle, self.watched, self.device.name
         if not oracle.is_known(record.content):
             oracle.convict(f"{name} signed a version of {record.path} that no user wrote")
-        made = {
+        made = [
             (path, data)
             for path, data in watched.versions
             if path == record.path
             and oracle.name_of(data) == record.content
             and oracle.world.now - watched.taken.get((path, data), oracle.world.now) <= REAPPEARED_SECONDS
-        }
+        ]
         in_new_life = bool(watched.signed) and record.origin not in watched.signed  # says again what nobody heard
-        if not made and not (" (conflict " in record.path or in_new_life):
+        if not made and not (" (conflict " in record.path or in_new_life or record.path in watched.doubted):
             oracle.convict(f"{name} signed a version of {record.path} that nobody there has made")
-        watched.versions -= made
+        watched.versions -= Counter(made)

@@ -138,8 +138,10 @@ def write_late(device: Device, path: str, data: bytes) -> None:
             files.resize(node, len(data), path)
             node.data[:] = data
             files.change(node, mtime_ns=device.wall_ns())
-            if device.world.oracle is not None and node.links:
-                device.world.oracle.wrote_late(device, before, data, node.inode)
+            if (oracle := device.world.oracle) is not None:
+                oracle.watched(device).users.add(node.inode)  # without a name, too: a crash may give it back
+                if node.links:
+                    oracle.wrote_late(device, before, data, node.inode)
         for now in device.tree():
             if device.files.node(now) is node:
                 device.tell(now, closed=True)

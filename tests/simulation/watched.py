@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,9 @@ class Watched:
     reappeared: dict[str, float] = field(default_factory=dict)
     dead: set[str] = field(default_factory=set)  # paths of which this device signed a deletion
     signed: dict[Origin, int] = field(default_factory=dict)  # up to where its records were looked at
-    versions: set[tuple[str, bytes]] = field(default_factory=set)  # (path, content) that a user made, and nobody told
+    versions: Counter[tuple[str, bytes]] = field(
+        default_factory=Counter
+    )  # how often a user made (path, content), untold
     taken: dict[tuple[str, bytes], float] = field(default_factory=dict)  # (path, content) -> when a user took it away
     acted: set[str] = field(default_factory=set)  # paths that a user changed since the installer began
     took: set[tuple[str, bytes]] = field(default_factory=set)  # (path, content) that went from there in that time
@@ -36,5 +39,5 @@ class Watched:
 
     def made(self, path: str, data: bytes) -> None:
         """A user put these bytes there, or touched what is there: it may be told."""
-        self.versions.add((path, data))
+        self.versions[path, data] += 1
         self.taken.pop((path, data), None)
