@@ -16,11 +16,14 @@ if TYPE_CHECKING:
     from swarm.sync.store import Local
 
 
-def adopted(ledger: Ledger, path: str, found: Found, local: Local | None, renamed: str = "") -> Local | None:
+def adopted(
+    ledger: Ledger, path: str, found: Found, local: Local | None, renamed: str = "", intended: bytes = b""
+) -> Local | None:
     """The local state made of a live version that says what is on the disk already, where the disk said otherwise
     before; else None. A conflict copy stays one: were it given a record, its loser would come back after both are
     deleted. `renamed`: where it was a moment ago, or "". A conflict copy to which a user gave back the name that it had
-    lost is a version, and not the loser where it was."""
+    lost is a version, and not the loser where it was. `intended`: the content that a run which ended was to put here,
+    or b"": that is no user's version, be it superseded by now."""
     if renamed and (before := ledger.store.local(renamed)) is not None and before.copy_of == path:
         return None
     if local is not None and local.copy_of:
@@ -32,6 +35,8 @@ def adopted(ledger: Ledger, path: str, found: Found, local: Local | None, rename
     same = [record for record in ledger.register(path) if says(record, found)]
     if same and found.kind is not Kind.DIRECTORY:
         return found.local(context_of(same))
+    if intended and found.content == intended:
+        return found.local(())  # to be confirmed, or to give way to what superseded it
     entry = ledger.visible(path)
     if entry is None or entry.kind is not found.kind:
         return None

@@ -453,10 +453,10 @@ class Observer:
             return
         if local is not None and local.kind is Kind.DIRECTORY and found.kind is not Kind.DIRECTORY:
             self._delete_below(path, wall)  # where a file is, nothing can be below
-        doubtful = self.intents.looked(path)
+        intended, doubtful = self.intents.intended(path), self.intents.looked(path)
         before = None if doubtful else local
         renamed = self._renamed_from(path, found, local)
-        if (taken := adopted(self.ledger, path, found, before, renamed)) is not None:
+        if (taken := adopted(self.ledger, path, found, before, renamed, intended)) is not None:
             self.store.put_local(path, taken)
         else:
             if self.may_write:

@@ -16,9 +16,9 @@ PLAIN, CRASH, DISK, BASES = ("plain",), ("crash",), ("disk",), ("database", "eve
 ROOMS: tuple[tuple[str, str, str, str, str, tuple[str, ...]], ...] = (
     # -- intents, held names, listings, absences
     ("forgets doubts of the run before", "notes only what runs now, so that a second kill makes deletions of our own deeds", S + "intents",
-     "sorted(self._running | self._unlasting | self._doubted)", "sorted(self._running)", CRASH),
+     "sorted((self._doubted | self._unlasting | self._running).items())", "sorted(self._running.items())", CRASH),
     ("doubts for ever", "takes what a user does long after a kill for its own deed", S + "intents",
-     "        self._doubted.discard(path)\n        self._changed = True\n        return True", "        self._doubted.discard(path)\n        return True", CRASH),
+     "        del self._doubted[path]\n        self._changed = True\n        return True", "        del self._doubted[path]\n        return True", CRASH),
     ("done is done", "counts what could not be made durable as settled", S + "intents",
      "            if not result.lasts:\n", "            if False:\n", ("crash", "short")),
     ("back as it was", "takes what went with an unplugged disk for deleted by its user", S + "folder",

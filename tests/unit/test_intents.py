@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from swarm.ids import Kind
+from swarm.ids import ContentId, Kind
 from swarm.sync.files import Stat
 from swarm.sync.intents import Intents
 from swarm.sync.memory_store import MemoryStore
-from swarm.sync.operation import MakeDirectory, Outcome, Result
+from swarm.sync.operation import MakeDirectory, MoveFile, Outcome, Result
+from swarm.sync.store import Local
 
 HERE, THERE = MakeDirectory("d/ü", 0o755), MakeDirectory("e", 0o755)
+CONTENT = ContentId(b"c" * 32)
+EXPECTED = Local(Kind.FILE, 1, 0o644, 1, 1, 1, CONTENT, "", ())
 MADE = Stat(Kind.DIRECTORY, 0, 0o755, 1, 1, 1, 1)
 
 
@@ -77,4 +80,16 @@ def test_what_is_reported_by_a_later_run_is_in_doubt_no_more() -> None:
     second.begin([HERE])
     second.end([done(HERE)])
     second.note()
-    assert store.get("intents") is None
+    assert store.get("intended") is None
+
+
+def test_what_was_to_be_put_there_is_known_as_long_as_it_is_in_doubt() -> None:
+    store = MemoryStore()
+    first = Intents(store)
+    first.begin([HERE, MoveFile("old", EXPECTED, "new", CONTENT, 0o644, 1)])
+    first.note()
+    store.commit()
+    second = Intents(store)
+    assert [second.intended(path) for path in ("d/ü", "old", "new", "other")] == [b"", b"", CONTENT, b""]
+    assert second.looked("new")
+    assert second.intended("new") == b""
