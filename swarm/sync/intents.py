@@ -33,6 +33,9 @@ class Intents:
         self._doubted = {path: bytes.fromhex(content) for path, content in zip(noted, noted, strict=False)}
         self._running: dict[str, bytes] = {}
         self._unlasting: dict[str, bytes] = {}  # done, and a power cut may undo it
+        self._vain: dict[
+            str, bytes
+        ] = {}  # not as expected, or the disk went away in the middle; and not looked at since
         self._changed = False
 
     @property
@@ -46,6 +49,7 @@ class Intents:
 
     def looked(self, path: str) -> bool:
         """What is there was seen, and is told from now on by others. Whether it was in doubt."""
+        self._changed |= self._vain.pop(path, None) is not None
         if path not in self._doubted:
             return False
         del self._doubted[path]
@@ -66,20 +70,23 @@ class Intents:
             if not result.lasts:
                 self._unlasting.update(paths)
             elif result.outcome is Outcome.DONE:
+                _drop(self._vain, paths)
                 _drop(self._unlasting, paths)
                 _drop(self._doubted, paths)
+            else:
+                self._vain.update(paths)
             self._changed = True
 
     def doubt(self) -> None:
         """The disk was away: what is not known to last there may have gone with what the disk had not written yet."""
-        self._doubted |= self._unlasting | self._running
+        self._doubted |= self._vain | self._unlasting | self._running
         self._changed = True
 
     def note(self) -> None:
         """Once before each commit."""
         if self._changed:
             self._changed = False
-            noted = sorted((self._doubted | self._unlasting | self._running).items())
+            noted = sorted((self._doubted | self._vain | self._unlasting | self._running).items())
             self._store.put(_VALUE, "\0".join(f"{path}\0{content.hex()}" for path, content in noted).encode() or None)
 
 

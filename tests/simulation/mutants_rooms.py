@@ -16,7 +16,7 @@ PLAIN, CRASH, DISK, BASES = ("plain",), ("crash",), ("disk",), ("database", "eve
 ROOMS: tuple[tuple[str, str, str, str, str, tuple[str, ...]], ...] = (
     # -- intents, held names, listings, absences
     ("forgets doubts of the run before", "notes only what runs now, so that a second kill makes deletions of our own deeds", S + "intents",
-     "sorted((self._doubted | self._unlasting | self._running).items())", "sorted(self._running.items())", CRASH),
+     "sorted((self._doubted | self._vain | self._unlasting | self._running).items())", "sorted(self._running.items())", CRASH),
     ("doubts for ever", "takes what a user does long after a kill for its own deed", S + "intents",
      "        del self._doubted[path]\n        self._changed = True\n        return True", "        del self._doubted[path]\n        return True", CRASH),
     ("done is done", "counts what could not be made durable as settled", S + "intents",

@@ -93,3 +93,13 @@ def test_what_was_to_be_put_there_is_known_as_long_as_it_is_in_doubt() -> None:
     assert [second.intended(path) for path in ("d/ü", "old", "new", "other")] == [b"", b"", CONTENT, b""]
     assert second.looked("new")
     assert second.intended("new") == b""
+
+
+def test_what_went_wrong_is_in_doubt_when_the_disk_was_away_unless_it_was_looked_at() -> None:
+    intents = Intents(MemoryStore())
+    intents.begin([HERE, THERE])
+    intents.end([Result(HERE, Outcome.RACED), Result(THERE, Outcome.RACED)])
+    assert not intents.looked("e")
+    intents.doubt()
+    assert intents.looked("d/ü")
+    assert not intents.looked("e")
