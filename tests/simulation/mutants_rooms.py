@@ -20,7 +20,7 @@ ROOMS: tuple[tuple[str, str, str, str, str, tuple[str, ...]], ...] = (
     ("doubts for ever", "takes what a user does long after a kill for its own deed", S + "intents",
      "        del self._doubted[path]\n        self._changed = True\n        return True", "        del self._doubted[path]\n        return True", CRASH),
     ("done is done", "counts what could not be made durable as settled", S + "intents",
-     "            if not result.lasts:\n", "            if False:\n", ("crash", "short")),
+     "                self._unlasting.update(paths)\n", "                pass\n", ("crash", "short")),
     ("back as it was", "takes what went with an unplugged disk for deleted by its user", S + "folder",
      "                    self.intents.doubt()\n", "", ("disk",)),
     ("holds what was below", "tells of files in a directory that became a file before anybody was heard", S + "held",
