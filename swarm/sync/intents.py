@@ -5,7 +5,7 @@ finds things gone, or another content in their place, and it was not the user. S
 *in doubt*: until it was looked at once, its absence is no deletion, and a version that is found there is taken for
 installed, as is what was to be put there, though it is no version any more. Should it have been the user after all,
 the view is put there again, which loses nothing. The same holds in a run whose disk goes away and comes back, of what
-was done there and could not be made durable.
+was done there and could not be made durable, or went wrong and was not looked at since.
 """
 
 from __future__ import annotations
@@ -33,9 +33,8 @@ class Intents:
         self._doubted = {path: bytes.fromhex(content) for path, content in zip(noted, noted, strict=False)}
         self._running: dict[str, bytes] = {}
         self._unlasting: dict[str, bytes] = {}  # done, and a power cut may undo it
-        self._vain: dict[
-            str, bytes
-        ] = {}  # not as expected, or the disk went away in the middle; and not looked at since
+        # Not as expected, or the disk went away in the middle; and not looked at since.
+        self._vain: dict[str, bytes] = {}
         self._changed = False
 
     @property
